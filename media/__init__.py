@@ -1,0 +1,13 @@
+"""Text or an address in, a WAV that a phone line can play out.
+
+prompt.py     Prompt: what was asked, and the hash that addresses its audio
+reading.py    how numbers, dates, money, phone numbers and codes are spoken (pure)
+ssml.py       the small SSML subset we understand, as pieces to render (pure)
+speech.py     SpeechEngine port, SpeechError, the chain with fallback
+google.py  offline.py     the engines: gTTS; flite and espeak-ng          spelling.py  ToneEngine, the twin
+audio.py      decode, resample, level, trim; refuses silence and bombs
+fetch.py      a caller's audio file, downloaded within limits
+library.py    PromptLibrary: the path for a prompt; one render per key at a time; disk budget
+heard.py      compares what was sent with what a phone recorded (pure)
+tones.py      DTMF, beep, ringback: made and recognised (pure)
+"""

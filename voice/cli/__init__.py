@@ -1,0 +1,1 @@
+"""The tocsin command. Imports are lazy, so that --help is instant."""
