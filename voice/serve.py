@@ -7,8 +7,8 @@
           └─ api      on a socket that serve holds, so a restarted api refuses nobody
 
 A process that ends by itself is started again, with back-off; one that cannot even start ends serve with its words.
-Stopping goes against the flow of a call: the api refuses new work, the dialer lets its calls end, the courier posts what
-they left, the store goes last. A second signal means now.
+Stopping goes against the flow of a call: the api refuses new work, the dialer lets its calls end, the courier posts
+what they left, the store goes last. A second signal means now.
 """
 
 import asyncio
@@ -20,13 +20,12 @@ import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import structlog
+from messaging.embedded import EmbeddedValkey
 
 from config.children import die_with_parent, free_port
 from config.settings import Settings
-from messaging.embedded import EmbeddedValkey
 from voice.installation import keep_secrets
 
 log = structlog.get_logger()
@@ -186,7 +185,7 @@ class Serve:
         try:
             await asyncio.wait_for(role.process.wait(), bound_s)
         except TimeoutError:
-            log.error("process did not stop in time", role=role.name, bound_s=bound_s)
+            log.warning("process did not stop in time", role=role.name, bound_s=bound_s)
             _send(role, signal.SIGKILL)
             await role.process.wait()
 
@@ -227,6 +226,6 @@ async def serve(settings: Settings, ready_line: bool = True) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, on_signal)
         if ready_line:
-            log.info("serving", url=service.base_url, data=str(Path(settings.data_dir).resolve()))
+            log.info("serving", url=service.base_url, data=str(settings.data_dir))
         await service.run(stop)
         log.info("stopping")

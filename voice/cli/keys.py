@@ -8,8 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from config.settings import SettingsError, load
 from messaging.accounts import Accounts, Key, Mode
+
+from config.settings import SettingsError, load
 from voice.compose import open_accounts
 from voice.embedded_address import socket_url
 
