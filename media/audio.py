@@ -32,6 +32,7 @@ __all__ = [
     "decode_bytes",
     "decode_file",
     "finish",
+    "from_pcm16",
     "is_silent",
     "join",
     "level_dbfs",
@@ -39,6 +40,7 @@ __all__ = [
     "read_wav",
     "resample",
     "silence",
+    "to_pcm16",
     "trim",
     "write_wav",
 ]
@@ -170,20 +172,21 @@ def join(pieces: Sequence[Sound]) -> Sound:
         return pieces[0]
     first, *rest = (_segment(resample(piece, rate_hz)) for piece in pieces)
     whole = sum(rest, first)
-    return Sound(_from_pcm(whole.raw_data), rate_hz)
+    return Sound(from_pcm16(whole.raw_data), rate_hz)
 
 
 def _segment(sound: Sound) -> AudioSegment:
-    segment = AudioSegment(data=_to_pcm(sound.samples), sample_width=2, frame_rate=sound.rate_hz, channels=1)
+    segment = AudioSegment(data=to_pcm16(sound.samples), sample_width=2, frame_rate=sound.rate_hz, channels=1)
     fade = min(FADE_MS, len(segment) // 2)
     return segment.fade_in(fade).fade_out(fade) if fade else segment
 
 
-def _to_pcm(samples: NDArray[np.float32]) -> bytes:
+def to_pcm16(samples: NDArray[np.float32]) -> bytes:
+    """Little-endian, as WAV has it."""
     return (np.clip(samples, -1.0, 1.0) * 32767).round().astype("<i2").tobytes()
 
 
-def _from_pcm(pcm: bytes) -> NDArray[np.float32]:
+def from_pcm16(pcm: bytes) -> NDArray[np.float32]:
     return np.frombuffer(pcm, "<i2").astype(np.float32) / np.float32(32767)
 
 
@@ -196,7 +199,7 @@ def write_wav(path: Path, sound: Sound) -> None:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(sound.rate_hz)
-        file.writeframes(_to_pcm(sound.samples))
+        file.writeframes(to_pcm16(sound.samples))
 
 
 def read_wav(path: Path) -> Sound:
@@ -205,7 +208,7 @@ def read_wav(path: Path) -> Sound:
         with wave.open(str(path), "rb") as file:
             if file.getsampwidth() != 2:
                 raise AudioError(f"{path.name} is not a PCM16 WAV")
-            samples = _from_pcm(file.readframes(file.getnframes()))
+            samples = from_pcm16(file.readframes(file.getnframes()))
             channels, rate_hz = file.getnchannels(), file.getframerate()
     except (OSError, EOFError, wave.Error, ValueError) as error:
         raise AudioError(f"{path.name} cannot be read as a WAV: {error}") from error

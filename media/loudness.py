@@ -30,7 +30,7 @@ def loudest_dbfs(samples: Samples, rate_hz: int) -> float:
 
 
 def gated_dbfs(samples: Samples, rate_hz: int) -> float:
-    """The level of what is heard, pauses left out: the two gates of ITU-R BS.1770-5 on plain RMS, without its filter."""
+    """The level of what is heard, pauses left out: RMS with the two gates of ITU-R BS.1770-5."""
     powers = frame_powers(samples, rate_hz)
     heard = powers[powers > 10 ** (SILENT_DBFS / 10)]
     if not len(heard):

@@ -7,6 +7,7 @@ twin, pass `tests/contract/test_speech.py`: audio of plausible length or SpeechE
 import asyncio
 import logging
 import time
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
@@ -24,7 +25,10 @@ class SpeechError(Exception):
 
 
 class EngineDown(SpeechError):
-    """The engine is to blame, not the text: it will rest. `again`: a try at once may help; `rest_s`: it asked for that."""
+    """The engine is to blame, not the text, so it will rest.
+
+    `again`: another try at once may help. `rest_s`: how long it asked to be left alone.
+    """
 
     def __init__(self, words: str, *, again: bool = False, rest_s: float | None = None) -> None:
         super().__init__(words)
@@ -113,6 +117,17 @@ _SECONDS_SPARE = 3.0  # pauses around a very short text
 def has_words(text: str) -> bool:
     """Is there a letter or digit, so that anything can be spoken?"""
     return any(character.isalnum() for character in text)
+
+
+def speakable(text: str) -> str:
+    """Without control, format, surrogate and private characters: they cannot be spoken, and upset C code.
+
+    Raises SpeechError when nothing is left.
+    """
+    kept = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
+    if not has_words(kept):
+        raise SpeechError("there is nothing to speak: no letter and no digit")
+    return kept
 
 
 def plausible(text: str, sound: Sound) -> bool:
@@ -292,7 +307,7 @@ class _Chain:
             sound = await engine.speak(replace(utterance, voice=voice))
         except (SpeechError, TimeoutError):
             raise
-        except Exception as error:  # noqa: BLE001 - one engine's bug must not silence the engines after it
+        except Exception as error:
             log.exception("speech engine broke", extra={"engine": engine.name})
             raise EngineDown(f"it broke ({type(error).__name__})") from error
         return refuse_unheard(utterance.text, sound)
