@@ -1,0 +1,148 @@
+"""What the API is made of: the ports it needs, handed in by the composition root, and how a route reaches them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Protocol, cast
+
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+
+from config.settings import Settings
+from media.prompt import Prompt
+from messaging.accounts import Principal
+from messaging.clock import Clock
+from messaging.errors import Forbidden, NotFound
+from messaging.http import presented_key
+from messaging.ids import is_call_id, parse_ref_id
+from voice.calls import Call
+from voice.messages import Callback, CallbackFormat, Message
+from voice.sending import Sender, Sending
+from voice.store import CallStore
+
+
+class KeyRing(Protocol):
+    """`messaging.accounts.Accounts`, as far as the API needs it."""
+
+    async def who(self, key: str) -> Principal:
+        """Raises Unauthorized, the same for an unknown, expired or revoked key."""
+        ...
+
+
+class Speaker(Protocol):
+    """`media.library.PromptLibrary`, as far as the API needs it."""
+
+    async def path(self, prompt: Prompt) -> Path:
+        """A WAV on local disk. Raises SpeechError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of /readyz. Only a `required` one that is not ok makes us unready."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    required: bool = True
+
+
+async def _no_recording(call: Call) -> Path | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Everything `create_app` needs. `draining` is set once, by whoever got the signal, before the server stops."""
+
+    settings: Settings
+    clock: Clock
+    store: CallStore
+    sending: Sending
+    accounts: KeyRing
+    prompts: Speaker
+    check_url: Callable[[str], Awaitable[None]]  # messaging.guard: raises Invalid with the reason
+    checks: Sequence[Callable[[], Awaitable[Check]]] = ()
+    ladder_text: Callable[[str], str] = str  # JSON ladder of the store -> text for people
+    recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
+    magic: Sequence[Mapping[str, Any]] = ()  # the catch-all phone's table: number, does
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    version: str = "0.0.0"
+
+
+def api_of(request: Request) -> Api:
+    return cast(Api, request.app.state.api)
+
+
+async def caller(request: Request) -> Principal:
+    """Who is calling. Raises Unauthorized."""
+    return await api_of(request).accounts.who(presented_key(request))
+
+
+ApiParts = Annotated[Api, Depends(api_of)]
+Caller = Annotated[Principal, Depends(caller)]
+
+
+def sender_of(api: Api, principal: Principal) -> Sender:
+    account = api.settings.account
+    callback = Callback(account.callback_url, CallbackFormat(account.callback_format)) if account.callback_url else None
+    return Sender(
+        owner=principal.owner,
+        sandbox=is_test(principal),
+        caller_ids=account.caller_ids,
+        region=account.region,
+        callback=callback,
+    )
+
+
+def is_test(principal: Principal) -> bool:
+    return principal.mode == "test"
+
+
+def need_scope(principal: Principal, *scopes: str) -> None:
+    """Raises Forbidden unless the key has one of the scopes."""
+    if not set(scopes) & set(principal.scopes):
+        raise Forbidden(f"This key lacks the scope '{scopes[0]}'.")
+
+
+async def owned_call(api: Api, principal: Principal, call_id: str) -> Call:
+    """Raises NotFound, also for somebody else's."""
+    call = await api.store.call(principal.owner, call_id) if is_call_id(call_id) else None
+    if call is None:
+        raise NotFound("There is no such call, or it belongs to somebody else.")
+    return call
+
+
+async def owned_message(api: Api, principal: Principal, ref: str) -> Message:
+    """`ref`: a ref_id, with or without msg_ in front. Raises NotFound, also for somebody else's."""
+    ref_id = parse_ref_id(ref)
+    message = await api.store.message(principal.owner, ref_id) if ref_id else None
+    if message is None:
+        raise NotFound("There is no such message, or it belongs to somebody else.")
+    return message
+
+
+async def ended(api: Api, call: Call, wait_s: float) -> bool:
+    """Wait until the call is final, at most `wait_s`; shorter when we are shutting down."""
+    return await _first(_to_the_end(api.store.follow(call.call_id, call.sequence)), api.draining, wait_s)
+
+
+async def _to_the_end(events: AsyncIterator[Any]) -> None:
+    async for _ in events:
+        pass
+
+
+async def _first(work: Any, stop: asyncio.Event, timeout_s: float) -> bool:
+    """True when `work` finished before `stop` and before the time was up."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        done, _ = await asyncio.wait({working, stopping}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if working in done:
+            working.result()
+        return working in done
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)
