@@ -1,8 +1,10 @@
 """From a typed request body to the Request that voice.sending judges."""
 
-from messaging.accounts import Principal
+from urllib.parse import urlsplit
+
 from messaging.errors import FieldError, Invalid
-from voice.api.parts import Api, is_test
+from messaging.strict_json import shown
+from voice.api.parts import Api, Principal, is_test
 from voice.api.schemas import Spoken
 from voice.messages import Callback, CallbackFormat, Gather, SandboxScript, Script
 from voice.sending import Request
@@ -18,7 +20,10 @@ class InvalidNumber(Invalid):
 async def asked(
     api: Api, principal: Principal, body: Spoken, to: tuple[str, ...], source: str, warnings: tuple[str, ...] = ()
 ) -> Request:
-    """Raises Invalid when the callback address may not be contacted."""
+    """Raises Invalid when no engine speaks the language, or an address may not be contacted."""
+    wrong = [*_wrong_language(api, body), *_wrong_media(body), *await _wrong_callback(api, principal, body)]
+    if wrong:
+        raise Invalid(wrong[0].detail, errors=tuple(wrong))
     return Request(
         to=to,
         text=body.text,
@@ -32,11 +37,12 @@ async def asked(
         send_at=body.send_at,
         valid_until=body.valid_until,
         client_reference=body.client_reference,
-        callback=await _callback(api, principal, body),
+        callback=_callback(body),
         callback_data=body.callback_data,
         trunk_id=body.trunk_id,
         source=source,
         warnings=warnings,
+        dry_run=body.dry_run,
     )
 
 
@@ -54,15 +60,51 @@ def script_of(api: Api, body: Spoken) -> Script:
     )
 
 
-async def _callback(api: Api, principal: Principal, body: Spoken) -> Callback | None:
+def _callback(body: Spoken) -> Callback | None:
     if body.callback_url is None:
         return None
-    reason = await api.refuse_url(body.callback_url, is_test(principal))
-    if reason is not None:
-        detail = f"callback_url: {reason}"
-        raise Invalid(detail, errors=(FieldError("#/callback_url", "refused", detail),))
-    events = tuple(dict.fromkeys(body.callback_events))
-    return Callback(body.callback_url, CallbackFormat(body.callback_format), events)
+    return Callback(
+        body.callback_url, CallbackFormat(body.callback_format), events=tuple(dict.fromkeys(body.callback_events))
+    )
+
+
+def _wrong_language(api: Api, body: Spoken) -> list[FieldError]:
+    return [] if body.text is None else wrong_language(api, body.language)
+
+
+def wrong_language(api: Api, language: str) -> list[FieldError]:
+    if api.speaks(language.lower()):
+        return []
+    return [FieldError("#/language", "unknown_language", f"language: no engine here speaks '{shown(language)}'")]
+
+
+def _wrong_media(body: Spoken) -> list[FieldError]:
+    """What can be told without touching the network; whether it is reachable shows when it is fetched."""
+    reason = None if body.media_url is None else why_no_address(body.media_url)
+    return [] if reason is None else [FieldError("#/media_url", "refused", f"media_url: {reason}")]
+
+
+async def _wrong_callback(api: Api, principal: Principal, body: Spoken) -> list[FieldError]:
+    if body.callback_url is None:
+        return []
+    reason = why_no_address(body.callback_url) or await api.refuse_url(body.callback_url, is_test(principal))
+    return [] if reason is None else [FieldError("#/callback_url", "refused", f"callback_url: {reason}")]
+
+
+def why_no_address(url: str) -> str | None:
+    """Why this cannot be the address of anything on the web, or None. Pure."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "that is not a web address"
+    if parts.scheme not in ("http", "https") or not host:
+        return "should begin with https:// and name a host"
+    if "@" in parts.netloc:
+        return "a user name or password does not belong in an address"
+    if not url.isascii() or any(c.isspace() or not c.isprintable() for c in url):
+        return "should be plain ASCII without blanks: percent-encode the rest"
+    return None
 
 
 def about_numbers(error: Invalid, *, single: bool) -> Invalid:

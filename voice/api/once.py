@@ -1,4 +1,4 @@
-"""Idempotency-Key: the same request twice is one request. The store decides; this file scopes, fingerprints, replays."""
+"""Idempotency-Key: the same request twice is one request. The store decides; here it is scoped and replayed."""
 
 import hashlib
 import re
@@ -8,9 +8,8 @@ from contextlib import asynccontextmanager
 from fastapi import Request
 from fastapi.responses import Response
 
-from messaging.accounts import Principal
 from messaging.errors import FieldError, IdempotencyInProgress, Invalid
-from voice.api.parts import api_of
+from voice.api.parts import Principal, api_of
 from voice.api.reading import JSON, Body
 from voice.store import Accepted
 

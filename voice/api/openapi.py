@@ -54,17 +54,18 @@ _EVERYWHERE = (400, 405, 408, 413, 422, 500)  # any request may be unreadable, s
 _WITH_A_KEY = (401, 403, 406, 429, 503)
 
 DESCRIPTION = """\
-Tocsin phones people and speaks. `POST /v1/sendvoice` takes the 9bits request unchanged; `POST /v1/calls` places one call.
+Tocsin phones people and speaks. `POST /v1/sendvoice` takes the 9bits request unchanged; `POST /v1/calls` places one
+call.
 
-**Keys.** `Authorization: Bearer tk_test_…` or `curl -u tk_test_…:`. A test key never leaves this machine: every number is
-answered by the catch-all phone. A live key never reaches it.
+**Keys.** `Authorization: Bearer tk_test_…` or `curl -u tk_test_…:`. A test key never leaves this machine: every number
+is answered by the catch-all phone. A live key never reaches it.
 
-**Reading.** One JSON object in UTF-8, at most 256 kB. Unknown members and query parameters are refused with the name that
-was probably meant, except on `/v1/sendvoice`, where they are named in `warnings`. The header `X-Lenient: 1` makes every
-address as forgiving as `/v1/sendvoice`.
+**Reading.** One JSON object in UTF-8, at most 256 kB. Unknown members and query parameters are refused with the name
+that was probably meant, except on `/v1/sendvoice`, where they are named in `warnings`. The header `X-Lenient: 1` makes
+every address as forgiving as `/v1/sendvoice`.
 
-**Repeating.** Send an `Idempotency-Key` with every POST that can ring; repeat the same request with the same key as often
-as you like, at most one phone rings.
+**Repeating.** Send an `Idempotency-Key` with every POST that can ring; repeat the same request with the same key as
+often as you like, at most one phone rings.
 
 **Errors.** One shape for every status; `code` is stable, `hint` says what to do next, `/errors` is the dictionary.
 """

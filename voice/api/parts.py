@@ -1,7 +1,7 @@
 """What the API is made of: the ports it needs, handed in by the composition root, and how a route reaches them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol, cast
@@ -11,15 +11,38 @@ from prometheus_client import CollectorRegistry
 
 from config.settings import Settings
 from media.prompt import Prompt
-from messaging.accounts import Principal
 from messaging.clock import Clock
 from messaging.errors import Forbidden, NotFound
 from messaging.http import presented_key
 from messaging.ids import is_call_id, parse_ref_id
+from voice.api.reading import known_query
 from voice.calls import Call
-from voice.messages import Callback, CallbackFormat, Message
+from voice.messages import Callback, CallbackFormat
 from voice.sending import Sender, Sending
 from voice.store import CallStore
+
+
+class Principal(Protocol):
+    """Who is calling, as `messaging.accounts` found it by the key."""
+
+    @property
+    def account_id(self) -> str: ...
+
+    @property
+    def mode(self) -> str:
+        """test or live."""
+        ...
+
+    @property
+    def key_id(self) -> str: ...
+
+    @property
+    def scopes(self) -> Collection[str]: ...
+
+    @property
+    def owner(self) -> str:
+        """Account and mode: what everything stored is bound to."""
+        ...
 
 
 class KeyRing(Protocol):
@@ -30,11 +53,24 @@ class KeyRing(Protocol):
         ...
 
 
+class Rendered(Protocol):
+    @property
+    def path(self) -> Path:
+        """A WAV on local disk."""
+        ...
+
+    @property
+    def duration_ms(self) -> int: ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
 class Speaker(Protocol):
     """`media.library.PromptLibrary`, as far as the API needs it."""
 
-    async def path(self, prompt: Prompt) -> Path:
-        """A WAV on local disk. Raises SpeechError."""
+    async def audio(self, prompt: Prompt) -> Rendered:
+        """Raises SpeechError."""
         ...
 
 
@@ -62,13 +98,15 @@ class Api:
     sending: Sending
     accounts: KeyRing
     prompts: Speaker
-    check_url: Callable[[str], Awaitable[None]]  # messaging.guard: raises Invalid with the reason
+    refuse_url: Callable[[str, bool], Awaitable[str | None]]  # webhook address, sandbox -> why not, or None
+    speaks: Callable[[str], bool]  # a language tag: does any engine speak it
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     ladder_text: Callable[[str], str] = str  # JSON ladder of the store -> text for people
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
     magic: Sequence[Mapping[str, Any]] = ()  # the catch-all phone's table: number, does
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    in_flight: set[str] = field(default_factory=set)  # idempotency keys this process is serving right now
     version: str = "0.0.0"
 
 
@@ -77,8 +115,10 @@ def api_of(request: Request) -> Api:
 
 
 async def caller(request: Request) -> Principal:
-    """Who is calling. Raises Unauthorized."""
-    return await api_of(request).accounts.who(presented_key(request))
+    """Who is calling. Raises Unauthorized first, then Invalid for query parameters that do not exist."""
+    principal = await api_of(request).accounts.who(presented_key(request))
+    known_query(request)
+    return principal
 
 
 ApiParts = Annotated[Api, Depends(api_of)]
@@ -107,21 +147,19 @@ def need_scope(principal: Principal, *scopes: str) -> None:
         raise Forbidden(f"This key lacks the scope '{scopes[0]}'.")
 
 
-async def owned_call(api: Api, principal: Principal, call_id: str) -> Call:
-    """Raises NotFound, also for somebody else's."""
-    call = await api.store.call(principal.owner, call_id) if is_call_id(call_id) else None
-    if call is None:
-        raise NotFound("There is no such call, or it belongs to somebody else.")
-    return call
-
-
-async def owned_message(api: Api, principal: Principal, ref: str) -> Message:
-    """`ref`: a ref_id, with or without msg_ in front. Raises NotFound, also for somebody else's."""
-    ref_id = parse_ref_id(ref)
-    message = await api.store.message(principal.owner, ref_id) if ref_id else None
-    if message is None:
+def known_ref(text: str) -> str:
+    """The bare ref_id, with or without msg_ in front. Raises NotFound for what cannot be one."""
+    ref_id = parse_ref_id(text)
+    if ref_id is None:
         raise NotFound("There is no such message, or it belongs to somebody else.")
-    return message
+    return ref_id
+
+
+def known_call(text: str) -> str:
+    """`text` when it can be a call_id. Raises NotFound."""
+    if not is_call_id(text):
+        raise NotFound("There is no such call, or it belongs to somebody else.")
+    return text
 
 
 async def ended(api: Api, call: Call, wait_s: float) -> bool:

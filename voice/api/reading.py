@@ -1,4 +1,4 @@
-"""From the bytes of a body to a typed request: JSON or form, unknown members noticed, every complaint with its pointer."""
+"""From bytes to a typed request: JSON, form or query, unknown members noticed, every complaint with its pointer."""
 
 import difflib
 import json
@@ -8,11 +8,12 @@ from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from fastapi import Request
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
 from messaging.errors import BadRequest, FieldError, Invalid, InvalidJson, UnsupportedMediaType
 from messaging.http import invalid_from
-from messaging.strict_json import complaints_about, kind_of, read_object, shown, step
+from messaging.strict_json import complaints_about, read_object, shown, step
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -80,9 +81,7 @@ async def read_body(request: Request, *, form: bool = False) -> Body:
 
 def _read_form(body: bytes) -> dict[str, Any]:
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX
-        )
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX)
     except UnicodeDecodeError as e:
         raise BadRequest("The form is not UTF-8, percent-encoded.") from e
     except ValueError as e:
@@ -90,7 +89,10 @@ def _read_form(body: bytes) -> dict[str, Any]:
     data: dict[str, Any] = dict(pairs)
     repeated = [name for name, times in Counter(name for name, _ in pairs).items() if times > 1]
     complaints = [
-        *(FieldError(step("#", name), "repeated_member", f"{shown(name)} is given more than once") for name in repeated),
+        *(
+            FieldError(step("#", name), "repeated_member", f"{shown(name)} is given more than once")
+            for name in repeated
+        ),
         *complaints_about(data),
     ]
     if complaints:
@@ -156,7 +158,9 @@ def unknown_members(model: type[BaseModel], data: dict[str, Any], pointer: str =
         if name not in known:
             where = f" in {pointer[2:]}" if len(pointer) > 1 else ""
             found.append(
-                FieldError(step(pointer, name), "unknown_member", f"there is no '{shown(name)}'{where}{_meant(name, known)}")
+                FieldError(
+                    step(pointer, name), "unknown_member", f"there is no '{shown(name)}'{where}{_meant(name, known)}"
+                )
             )
             continue
         nested = _model_in(known[name])
@@ -176,4 +180,27 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
 
 
-__all__ = ["FORM", "JSON", "Body", "form_call", "kind_of", "read_body", "typed", "unknown_members"]
+def known_query(request: Request) -> None:
+    """Refuse query parameters the route does not have, or has twice: a mistyped filter would find everything.
+
+    Raises Invalid. `X-Lenient: 1` switches it off.
+    """
+    route = request.scope.get("route")
+    if request.headers.get("x-lenient") == "1" or not isinstance(route, APIRoute):
+        return
+    known = {parameter.alias for parameter in route.dependant.query_params}
+    given = Counter(name for name, _ in request.query_params.multi_items())
+    wrong = [_stranger(name, known) for name in given if name not in known]
+    wrong += [
+        FieldError(step("#", name), "repeated_member", f"{shown(name)} is given more than once")
+        for name, times in given.items()
+        if times > 1 and name in known
+    ]
+    if wrong:
+        raise Invalid(wrong[0].detail, errors=tuple(wrong[:20]))
+
+
+def _stranger(name: str, known: set[str]) -> FieldError:
+    close = difflib.get_close_matches(name[:60].lower(), known, n=1, cutoff=0.6)
+    meant = f"; did you mean '{close[0]}'?" if close else ""
+    return FieldError(step("#", name), "unknown_member", f"there is no parameter '{shown(name)}' here{meant}")

@@ -17,7 +17,6 @@ EventType = Literal[
     "call.ringing",
     "call.answered",
     "call.dtmf",
-    "call.playback.finished",
     "call.ended",
 ]
 
@@ -26,7 +25,7 @@ def _moment(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
     if not isinstance(value, str):
-        raise ValueError("should be a string with a date and a time")  # noqa: TRY004 - pydantic reads ValueError
+        raise ValueError("should be a string with a date and a time")
     try:
         moment = parse_time(value)
         rfc3339(moment)
@@ -122,7 +121,7 @@ class Spoken(Shape):
     )
     repeat: int = Field(default=1, ge=1, le=10, description="How often the message is played.")
     pause_ms: int = Field(default=500, ge=0, le=10000, description="Silence before the first word.")
-    ring_timeout: int | None = Field(default=None, ge=5, le=600, description="Seconds; default 45.")
+    ring_timeout: int | None = Field(default=None, ge=5, le=300, description="Seconds; default 45.")
     max_duration: int | None = Field(default=None, ge=5, le=3600, description="Seconds from the answer; default 300.")
     gather: GatherIn | None = None
     send_at: Moment | None = Field(default=None, description="RFC 3339. In the past: at once.")

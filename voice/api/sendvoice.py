@@ -9,12 +9,11 @@ from fastapi.responses import JSONResponse, Response
 from messaging.clock import rfc3339
 from messaging.errors import BadRequest, Invalid
 from messaging.http import wants
-from messaging.ids import parse_ref_id
 from voice.api import replies
 from voice.api.asking import about_numbers, asked
 from voice.api.once import only_once, replayed
 from voice.api.openapi import answers, as_json, takes
-from voice.api.parts import ApiParts, Caller, NoSuchMessage, sender_of
+from voice.api.parts import ApiParts, Caller, known_ref, sender_of
 from voice.api.reading import JSON, Body, read_body, typed
 from voice.api.schemas import SendVoiceIn
 from voice.messages import MessageStatus, Outcome
@@ -63,18 +62,18 @@ _SENT = {
     "",
     operation_id="sendVoice",
     summary="Send a voice message to up to 1000 people",
-    responses=answers({200: ("Stored. Nothing was dialled yet.", as_json(replies.SendVoiceOut, _SENT))}, 402, 409, 415),
+    responses=answers({200: ("Stored. Nothing was dialled yet.", as_json(replies.SendVoiceOut, _SENT))}, 409, 415),
     openapi_extra=takes(SendVoiceIn, _EXAMPLES),
 )
 async def send_voice(request: Request, api: ApiParts, principal: Caller) -> Response:
-    """The 9bits request works unchanged. Some bad numbers: 200 and `recipients_rejected`; all bad: 422, nothing stored."""
+    """The 9bits request, unchanged. Some bad numbers: 200 and `recipients_rejected`; all bad: 422, nothing stored."""
     wants(request, JSON)
     body = await read_body(request)
     message, warnings = typed(SendVoiceIn, body, unknown_ok=True)
     async with only_once(request, principal, body) as once:
         order = await asked(api, principal, message, tuple(message.to), "sendvoice", warnings)
         try:
-            receipt = await api.sending.send(sender_of(api, principal), order, once, _answer, dry_run=message.dry_run)
+            receipt = await api.sending.send(sender_of(api, principal), order, once, _answer)
         except Invalid as e:
             raise about_numbers(e, single=_is_single(body)) from e
     if isinstance(receipt, Accepted):
@@ -115,7 +114,7 @@ def _answer(receipt: Receipt) -> tuple[int, str]:
 async def status(request: Request, api: ApiParts, principal: Caller, ref_id: RefId) -> Response:
     """The parts of `recipients` always add up to its total."""
     wants(request, JSON)
-    return JSONResponse(_message(await api.sending.status(principal.owner, _ref(ref_id))))
+    return JSONResponse(_message(await api.sending.status(principal.owner, known_ref(ref_id))))
 
 
 @router.get(
@@ -135,7 +134,7 @@ async def recipients(
     """Rejected numbers are in the answer to the request; here stand those that were accepted."""
     wants(request, JSON)
     offset = _offset(cursor)
-    found = await api.sending.recipients(principal.owner, _ref(ref_id), offset, limit + 1)
+    found = await api.sending.recipients(principal.owner, known_ref(ref_id), offset, limit + 1)
     data = [
         {"index": one.index, "to_number": one.to_number, "outcome": one.outcome.value, "call_ids": list(one.call_ids)}
         for one in found[:limit]
@@ -153,14 +152,7 @@ async def recipients(
 async def cancel(request: Request, api: ApiParts, principal: Caller, ref_id: RefId) -> Response:
     """Harmless when repeated. A call that is ringing is canceled, one that was answered is hung up."""
     wants(request, JSON)
-    return JSONResponse(_message(await api.sending.cancel(principal.owner, _ref(ref_id))))
-
-
-def _ref(ref_id: str) -> str:
-    bare = parse_ref_id(ref_id)
-    if bare is None:
-        raise NoSuchMessage
-    return bare
+    return JSONResponse(_message(await api.sending.cancel(principal.owner, known_ref(ref_id))))
 
 
 def _offset(cursor: str | None) -> int:
@@ -188,5 +180,3 @@ def _message(progress: Progress) -> dict[str, Any]:
         "sandbox": message.sandbox,
         "warnings": list(message.warnings),
     }
-
-
