@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
+import traceback
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -242,16 +243,19 @@ class Doorkeeper:
             return
         request_id = ids.request_id()
         scope.setdefault("state", {})["request_id"] = request_id
+        # Our copy: HEAD is served as GET and its body dropped on the way out, while the server still sees HEAD.
+        inner = dict(scope)
         answer = _Answer(send, request_id, head=scope["method"] == "HEAD")
         try:
-            await self._serve(scope, receive, answer.send)
+            await self._serve(inner, receive, answer.send)
         except ServiceError as e:
             await answer.instead(problem_response(e, scope, self._headers(e, scope)), scope, receive)
-        except Exception:
-            log.exception("request failed", request_id=request_id, method=scope["method"])
+        except Exception as e:  # noqa: BLE001 - the outermost frame: whatever it is, the client gets one shape
+            told = {"method": scope["method"], "error": type(e).__name__, "at": where(e)}
+            log.error("request failed", request_id=request_id, **told)  # noqa: TRY400 - see where()
             await answer.instead(problem_response(ServiceError(), scope), scope, receive)
         finally:
-            self._observe(scope, answer.status)
+            self._observe(inner, answer.status)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         allowed = self._methods(scope["path"])
@@ -260,7 +264,7 @@ class Doorkeeper:
             await response(scope, receive, send)
             return
         if scope["method"] == "HEAD" and "GET" in allowed:
-            scope = {**scope, "method": "GET"}  # same answer, and the body is dropped on its way out
+            scope["method"] = "GET"
         if allowed and scope["method"] not in allowed:
             raise MethodNotAllowed(f"{shown(scope['method'])} is not possible here; {_listed(allowed)} is.")
         if self._draining() and scope["method"] not in ("GET", "HEAD"):
@@ -338,6 +342,11 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return again
 
 
+def where(error: BaseException) -> list[str]:
+    """The frames of an exception, innermost last, without any value: messages and locals may hold what people say."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+
+
 def request_id_of(scope: Scope) -> str:
     return str(scope.get("state", {}).get("request_id", ""))
 
@@ -353,6 +362,3 @@ def _header(scope: Scope, name: bytes) -> str:
 
 def _listed(methods: set[str]) -> str:
     return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set()) | {"OPTIONS"}))
-
-
-Authenticate = Callable[[str], Awaitable[Any]]

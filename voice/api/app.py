@@ -5,7 +5,6 @@ from collections.abc import Callable
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
 
 from messaging.http import Doorkeeper, Reading, install_error_handlers
 from voice.api import admin, calls, events, health, media, reference, sandbox, sendvoice
@@ -60,14 +59,10 @@ def _add_docs(app: FastAPI) -> None:
 
 def _methods(app: FastAPI) -> Callable[[str], set[str]]:
     """Which methods the routes take at a path; empty where there is nothing."""
+    own = [route for router in (app.router, *ROUTERS) for route in router.routes]
+    routes = [route for route in own if isinstance(route, APIRoute)]
 
     def methods(path: str) -> set[str]:
-        return {
-            method for route in _flat(app.routes) if route.path_regex.match(path) for method in (route.methods or ())
-        }
+        return {method for route in routes if route.path_regex.match(path) for method in (route.methods or ())}
 
     return methods
-
-
-def _flat(routes: list[BaseRoute]) -> list[APIRoute]:
-    return [route for route in routes if isinstance(route, APIRoute)]

@@ -50,6 +50,7 @@ _ERRORS: dict[int, type[ServiceError]] = {
         Draining,
     )
 }
+_MARK = "x-shared"  # until the description is whole, when it becomes a reference
 _EVERYWHERE = (400, 405, 408, 413, 422, 500)  # any request may be unreadable, slow, large or unlucky
 _WITH_A_KEY = (401, 403, 406, 429, 503)
 
@@ -132,7 +133,8 @@ def answers(
     for status, (description, content) in good.items():
         found[status] = {"description": description, "content": content, "headers": _described(headers)}
     for status in sorted({*_EVERYWHERE, *(_WITH_A_KEY if key else ()), *errors} - set(good)):
-        found[status] = _failure(_ERRORS[status])
+        kind = _ERRORS[status]
+        found[status] = {"description": kind.title, _MARK: f"#/components/responses/{kind.__name__}"}
     return found
 
 
@@ -188,8 +190,16 @@ def _describe(app: FastAPI, version: str) -> dict[str, Any]:
         "bearer": {"type": "http", "scheme": "bearer", "description": "Your API key: tk_test_… or tk_live_…"},
         "basic": {"type": "http", "scheme": "basic", "description": "The key as user name, no password."},
     }
+    components["responses"] = {kind.__name__: _failure(kind) for kind in _ERRORS.values()}
+    for operation in (o for verbs in document["paths"].values() for o in verbs.values()):
+        operation["responses"] = {status: _shared(answer) for status, answer in operation["responses"].items()}
     document["security"] = [{"bearer": []}, {"basic": []}]
     return document
+
+
+def _shared(answer: dict[str, Any]) -> dict[str, Any]:
+    """An error answer by reference: it is the same everywhere."""
+    return {"$ref": answer[_MARK]} if _MARK in answer else answer
 
 
 def _schemas(models: Sequence[type[BaseModel]]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def page(document: dict[str, Any]) -> str:
 def _operation(document: dict[str, Any], path: str, verb: str, operation: dict[str, Any]) -> str:
     answers = "".join(
         f"<tr><td><code>{escape(str(status))}</code><td>{escape(answer['description'])}<td>{_content(answer)}"
-        for status, answer in operation["responses"].items()
+        for status, answer in _resolved(document, operation["responses"])
     )
     return (
         f'<section id="{escape(operation["operationId"])}"><h2><span class="method">{verb.upper()}</span>'
@@ -66,6 +66,11 @@ def _operation(document: dict[str, Any], path: str, verb: str, operation: dict[s
         f"{_prose(operation.get('description', ''))}{_parameters(operation)}{_request(operation)}"
         f"<table><caption>Answers</caption>{answers}</table></section>"
     )
+
+
+def _resolved(document: dict[str, Any], responses: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    shared = document["components"]["responses"]
+    return [(s, shared[a["$ref"].rpartition("/")[2]] if "$ref" in a else a) for s, a in responses.items()]
 
 
 def _parameters(operation: dict[str, Any]) -> str:
