@@ -275,8 +275,8 @@ class Doorkeeper:
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body. Raises TooLarge (by the announced or the true length) and RequestTimeout."""
         announced = _header(scope, b"content-length")
-        if announced.isdigit() and int(announced) > self._reading.body_max_bytes:
-            raise TooLarge(f"The body has {announced[:20]} bytes; we read {self._reading.body_max_bytes}.")
+        if announced.isdigit() and (len(announced) > 18 or int(announced) > self._reading.body_max_bytes):
+            raise TooLarge(f"The body has {shown(announced)} bytes; we read {self._reading.body_max_bytes}.")
         body = bytearray()
         try:
             async with asyncio.timeout(self._reading.timeout_s):

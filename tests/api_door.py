@@ -125,8 +125,9 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def api_parts(folder: Path, **changes: Any) -> Api:
-    settings, clock, store = Settings(data_dir=folder), SystemClock(), MemoryCallStore()
+def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any) -> Api:
+    settings, clock = Settings(data_dir=folder), SystemClock()
+    store = store or MemoryCallStore()
     prompts = Speaks(folder)
     parts = Api(
         settings=settings,

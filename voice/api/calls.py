@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from pathlib import Path as FilePath
 from typing import Annotated, Any, get_args
 
 import structlog
@@ -254,7 +255,12 @@ async def recording(request: Request, api: ApiParts, principal: Caller, call_id:
     call = await api.sending.call(principal.owner, known_call(call_id))
     if not call.status.is_final:
         raise NotFound("Still recording, or not begun: the file is published when the call has ended.")
-    path = await api.recording(call)
+    path = await api.recording(call) or await _heard_by_the_phone(api, principal, call)
     if path is None or not path.is_file():
         raise NotFound("This call was not recorded: send record=true next time.")
     return FileResponse(path, media_type=WAV, filename=f"{call_id}.wav", content_disposition_type="inline")
+
+
+async def _heard_by_the_phone(api: Api, principal: Principal, call: Call) -> FilePath | None:
+    found = await api.store.heard(principal.owner, None, call.call_id) if call.sandbox else None
+    return FilePath(found.recording) if found and found.recording else None

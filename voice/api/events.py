@@ -53,13 +53,17 @@ async def events(
     if kind == JSON:
         found = [e for e in await api.sending.events(principal.owner, known) if e.sequence > after]
         return JSONResponse({"data": [event_object(known, event) for event in found]})
-    since = max(
-        after, int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else 0
-    )
+    since = max(after, _sequence(last_event_id))
     following = await api.sending.follow(principal.owner, known, since)
     return StreamingResponse(
         stream(known, following, api.draining), media_type=STREAM, headers={"X-Accel-Buffering": "no"}
     )
+
+
+def _sequence(last_event_id: str | None) -> int:
+    """An id we did not give means: from the beginning."""
+    given = last_event_id or ""
+    return int(given) if len(given) < 10 and given.isascii() and given.isdigit() else 0
 
 
 def event_object(call_id: str, event: CallEvent) -> dict[str, Any]:

@@ -142,7 +142,7 @@ def typed(model: type[M], body: Body, *, unknown_ok: bool = False) -> tuple[M, t
         raise invalid_from(complaints, refused) from e
     if refused:
         raise Invalid(refused[0].detail, errors=refused)
-    return found, tuple(f"{stranger.detail}; it was ignored" for stranger in strangers)
+    return found, tuple(f"{stranger.detail}: ignored" for stranger in strangers)
 
 
 def _plain(complaint: Any) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def unknown_members(model: type[BaseModel], data: dict[str, Any], pointer: str =
 def _meant(name: str, known: dict[str, Any]) -> str:
     close = difflib.get_close_matches(name[:60].lower(), known, n=1, cutoff=0.7)
     likely = _FOREIGN.get(name) if _FOREIGN.get(name) in known else (close[0] if close else None)
-    return f"; did you mean '{likely}'?" if likely else ""
+    return f" (did you mean '{likely}'?)" if likely else ""
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
@@ -202,5 +202,5 @@ def known_query(request: Request) -> None:
 
 def _stranger(name: str, known: set[str]) -> FieldError:
     close = difflib.get_close_matches(name[:60].lower(), known, n=1, cutoff=0.6)
-    meant = f"; did you mean '{close[0]}'?" if close else ""
+    meant = f" (did you mean '{close[0]}'?)" if close else ""
     return FieldError(step("#", name), "unknown_member", f"there is no parameter '{shown(name)}' here{meant}")

@@ -3,7 +3,16 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from messaging.clock import parse_time, rfc3339
 
@@ -34,6 +43,13 @@ def _moment(value: object) -> datetime:
     return moment
 
 
+def _speakable(text: str) -> str:
+    """Something that can be seen: a blank, a control or a zero-width character alone is no message."""
+    if not any(c.isprintable() and not c.isspace() for c in text):
+        raise ValueError("should not be blank")
+    return text
+
+
 def _numbers(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
@@ -53,6 +69,7 @@ Moment = Annotated[
 Words = Annotated[
     str,
     StringConstraints(min_length=1, max_length=TEXT_MAX),
+    AfterValidator(_speakable),
     WithJsonSchema({"type": "string", "format": "spoken-text", "minLength": 1, "maxLength": TEXT_MAX}),
 ]
 Url = Annotated[

@@ -1,14 +1,18 @@
 """Every error has one shape, names its field, says what to do, and repeats nothing secret."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from messaging.errors import catalogue
-from tests.api_door import LIVE_KEY, OTHER_KEY, PLAIN_KEY, TEST_KEY, Door, bearer
+from tests.api_door import LIVE_KEY, OTHER_KEY, PLAIN_KEY, TEST_KEY, Door, bearer, open_door
+from voice.store import CallFilter, CallPage
+from voice.store_memory import MemoryCallStore
 
 CALL = "call_01K0ABCDEFGHJKMNPQRSTVWXYZ"
+CANARY = "4821-very-secret"
 MEMBERS = [
     "type", "title", "status", "detail", "instance", "status_code", "message", "code", "retryable", "fault", "hint",
     "errors", "request_id", "ref_id",
@@ -81,7 +85,7 @@ async def test_a_typing_error_in_a_filter_is_refused_with_what_was_meant(door: D
     assert body["errors"][0] == {
         "pointer": "#/stauts",
         "code": "unknown_member",
-        "detail": "there is no parameter 'stauts' here; did you mean 'status'?",
+        "detail": "there is no parameter 'stauts' here (did you mean 'status'?)",
     }
 
 
@@ -160,7 +164,8 @@ async def test_another_accounts_call_does_not_exist(door: Door) -> None:
     for path in paths:
         for key in (OTHER_KEY, LIVE_KEY):
             ours = await door.get(path, headers=bearer(key))
-            never = await door.get(path.replace(sent["call_id"], CALL).replace(sent["ref_id"], "0" * 25), headers=bearer(key))
+            absent = path.replace(sent["call_id"], CALL).replace(sent["ref_id"], "0" * 25)
+            never = await door.get(absent, headers=bearer(key))
             assert (ours.status_code, never.status_code) == (404, 404), path
             assert ours.json()["hint"] == never.json()["hint"]
     for path in (f"/v1/calls/{sent['call_id']}/hangup", f"/v1/sendvoice/{sent['ref_id']}/cancel"):
@@ -200,20 +205,20 @@ async def test_an_announced_length_over_the_limit_is_refused_unread(door: Door) 
     assert "262144" in body["detail"]
 
 
+class BrokenStore(MemoryCallStore):
+    async def calls(self, owner: str, which: CallFilter, before: str | None, limit: int) -> CallPage:
+        raise RuntimeError(CANARY)
+
+
 async def test_an_unforeseen_exception_becomes_a_500_that_tells_nothing(
-    door: Door, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    canary = "4821-very-secret"
-
-    async def broken(*_: object) -> None:
-        raise RuntimeError(canary)
-
-    door.api.store.calls = broken  # type: ignore[method-assign,assignment]  # the fault is injected below our own code
-    answer = await door.get("/v1/calls")
+    async with open_door(tmp_path, store=BrokenStore()) as door:
+        answer = await door.get("/v1/calls")
 
     await problem(answer, 500, "INTERNAL")
     captured = capsys.readouterr()
-    assert canary not in answer.text + captured.out + captured.err
+    assert CANARY not in answer.text + captured.out + captured.err
     assert "RuntimeError" in captured.out + captured.err
     assert "Traceback" not in answer.text
 
