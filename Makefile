@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-.PHONY: help setup check test demo bench lock peers clean
+.PHONY: help setup check check-static test demo bench lock peers clean
 
 help:  ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -27,11 +27,13 @@ setup: .venv/.dev  ## make .venv and install everything, locked
 peers:  ## install the Debian programs the tests talk to (root only; else says what is missing)
 	@deploy/peers
 
-check: .venv/.dev  ## formatter, linter, strict types, import contracts, fast tests
+check-static: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check: check-static  ## formatter, linter, strict types, import contracts, fast tests
 	$(BIN)/pytest tests/unit tests/contract tests/store
 
 test: .venv/.dev peers  ## every test, offline

@@ -1,0 +1,118 @@
+"""The whole service as a user starts it: `tocsin serve` in a process of its own, on free ports, in its own folder."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+TEST_KEY = "tk_test_acceptance"
+LIVE_KEY = "tk_live_acceptance"
+READY_S = 20.0
+
+
+class Service:
+    def __init__(self, process: asyncio.subprocess.Process, url: str, data: Path) -> None:
+        self.process, self.url, self.data = process, url, data
+        self.log: list[str] = []
+
+    def client(self, key: str = TEST_KEY) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            base_url=self.url, headers={"Authorization": f"Bearer {key}"}, timeout=70.0, trust_env=False
+        )
+
+    async def call(self, key: str = TEST_KEY, wait_s: int = 60, **body: Any) -> dict[str, Any]:
+        """POST /v1/calls and wait for the outcome."""
+        async with self.client(key) as http:
+            response = await http.post("/v1/calls", json=body, headers={"Prefer": f"wait={wait_s}"})
+            assert response.status_code in (200, 202), response.text
+            found: dict[str, Any] = response.json()
+            return found
+
+    def children(self) -> dict[str, int]:
+        """Pids of the roles, by name, read from the system."""
+        found = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                words = (stat.parent / "cmdline").read_bytes().split(b"\0")
+                if parent == self.process.pid and b"voice" in words:
+                    found[words[words.index(b"voice") + 1].decode()] = int(stat.parent.name)
+        return found
+
+    async def stop(self) -> int:
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+
+@contextlib.asynccontextmanager
+async def running(data: Path, **environ: str) -> AsyncIterator[Service]:
+    """Started, ready, and gone afterwards."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "voice",
+        "serve",
+        "--port",
+        "0",
+        "--data",
+        str(data),
+        env=inherited
+        | {
+            "TOCSIN_API_KEYS": f"{TEST_KEY},{LIVE_KEY}",
+            "TOCSIN_SPEECH__ENGINES": "flite,espeak-ng",
+            "TOCSIN_WEBHOOKS__GUARD": "false",
+            "TOCSIN_WEBHOOKS__PLAIN_HTTP": "true",
+        }
+        | environ,
+        stdin=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stderr is not None
+    lines: list[str] = []
+    url = await asyncio.wait_for(_url(process.stderr, lines), READY_S)
+    service = Service(process, url, data)
+    service.log = lines
+    reading = asyncio.create_task(_drain(process.stderr, lines), name="read the service's log")
+    try:
+        await _until_ready(service)
+        yield service
+    finally:
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
+            await service.stop()
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        await reading
+
+
+async def _url(stderr: asyncio.StreamReader, lines: list[str]) -> str:
+    while line := (await stderr.readline()).decode():
+        lines.append(line)
+        with contextlib.suppress(ValueError):
+            event = json.loads(line)
+            if event.get("event") == "serving":
+                return str(event["url"])
+    raise AssertionError("the service ended before it served:\n" + "".join(lines))
+
+
+async def _drain(stderr: asyncio.StreamReader, lines: list[str]) -> None:
+    while line := await stderr.readline():
+        lines.append(line.decode())
+
+
+async def _until_ready(service: Service) -> None:
+    async with asyncio.timeout(READY_S), service.client() as http:
+        while True:
+            with contextlib.suppress(httpx2.HTTPError):
+                if (await http.get("/readyz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.02)

@@ -1,0 +1,222 @@
+"""The tocsin command: one file per group of commands, imported only when it is used."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="tocsin",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Phones people and speaks, over your own SIP trunk.\n\n"
+    "Try first:  tocsin demo        then:  tocsin call 12025550110 --say 'Hello' --wait",
+)
+keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
+app.add_typer(keys, name="keys")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of words.")]
+Url = Annotated[str, typer.Option("--url", envvar="TOCSIN_URL", help="Where the service answers.")]
+ApiKey = Annotated[str, typer.Option("--api-key", envvar="TOCSIN_API_KEY", help="tk_test_… or tk_live_…")]
+DEFAULT_URL = "http://127.0.0.1:8088"
+
+
+@app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the call instead of staying up.")] = False,
+    as_json: Json = False,
+    port: Annotated[int, typer.Option(help="HTTP port; the next free one when it is taken.")] = 8088,
+    data: Annotated[str | None, typer.Option(help="Keep the data here instead of a temporary folder.")] = None,
+) -> None:
+    """Ring a phone, hear it, get the signed webhook: everything stays on this machine."""
+    from voice.cli.demo import run
+
+    raise typer.Exit(run(once=once, as_json=as_json, port=port, data=data))
+
+
+@app.command()
+def serve(
+    port: Annotated[int | None, typer.Option(help="HTTP port (default 8088; 0: a free one).")] = None,
+    host: Annotated[str | None, typer.Option(help="Interface (default 127.0.0.1).")] = None,
+    data: Annotated[str | None, typer.Option(help="Data directory (default ./tocsin-data).")] = None,
+    simulate: Annotated[bool | None, typer.Option("--simulate", help="Simulated lines: no SIP at all.")] = None,
+) -> None:
+    """Run everything on this machine: api, dialer, courier, catch-all phone, embedded Valkey."""
+    from voice.cli.service import run_serve
+
+    raise typer.Exit(run_serve({"http.port": port, "http.host": host, "data_dir": data, "simulate": simulate}))
+
+
+@app.command()
+def api(port: Annotated[int | None, typer.Option(help="HTTP port.")] = None) -> None:
+    """Run one API process (needs TOCSIN_REDIS_URL)."""
+    from voice.cli.service import run_role
+
+    raise typer.Exit(run_role("api", {"http.port": port}))
+
+
+@app.command()
+def dialer() -> None:
+    """Run one dialer with its line processes (needs TOCSIN_REDIS_URL)."""
+    from voice.cli.service import run_role
+
+    raise typer.Exit(run_role("dialer", {}))
+
+
+@app.command()
+def courier() -> None:
+    """Run one courier, which delivers webhooks (needs TOCSIN_REDIS_URL)."""
+    from voice.cli.service import run_role
+
+    raise typer.Exit(run_role("courier", {}))
+
+
+@app.command()
+def phone() -> None:
+    """Run the catch-all phone (needs TOCSIN_REDIS_URL and TOCSIN_SANDBOX__SIP_PORT)."""
+    from voice.cli.service import run_role
+
+    raise typer.Exit(run_role("phone", {}))
+
+
+@app.command()
+def call(
+    to: Annotated[str, typer.Argument(help="The number: +, 00 or bare international digits.")],
+    say: Annotated[str, typer.Option(help="What to say.")],
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    language: Annotated[str | None, typer.Option(help="en-gb, fr, de …")] = None,
+    gather: Annotated[int | None, typer.Option(help="Wait for so many key presses.")] = None,
+    trunk: Annotated[str | None, typer.Option(help="Which trunk.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome; the exit code tells it.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Print each state as it happens.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait with --wait or --follow.")] = 120.0,
+    as_json: Json = False,
+) -> None:
+    """Place a call and say something."""
+    from voice.cli.calls import Asked, run_call
+
+    asked = Asked(to=to, say=say, language=language, gather=gather, trunk=trunk)
+    raise typer.Exit(run_call(asked, url, api_key, wait=wait, follow=follow, timeout_s=timeout, as_json=as_json))
+
+
+@app.command()
+def say(
+    text: Annotated[str, typer.Argument(help="What to say.")],
+    output: Annotated[str, typer.Option("-o", "--output", help="The WAV to write.")] = "out.wav",
+    language: Annotated[str, typer.Option(help="en-gb, fr, de …")] = "en-gb",
+    voice: Annotated[str | None, typer.Option(help="A voice, as in flite:slt.")] = None,
+    speed: Annotated[float, typer.Option(help="0.5 to 2.0.")] = 1.0,
+    ssml: Annotated[bool, typer.Option("--ssml", help="The text is SSML.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Render a text to a WAV, exactly as a phone would hear it. Nothing is dialled."""
+    from voice.cli.say import run_say
+
+    raise typer.Exit(run_say(text, output, language=language, voice=voice, speed=speed, ssml=ssml, as_json=as_json))
+
+
+@app.command()
+def explain(code: Annotated[str, typer.Argument(help="486, OVER_LIMIT, worker_lost …")], as_json: Json = False) -> None:
+    """What a SIP code, a cause or an error code means, and what to do."""
+    from voice.cli.say import run_explain
+
+    raise typer.Exit(run_explain(code, as_json=as_json))
+
+
+@app.command()
+def magic(as_json: Json = False) -> None:
+    """The catch-all phone's magic numbers and what each does."""
+    from voice.cli.say import run_magic
+
+    raise typer.Exit(run_magic(as_json=as_json))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check this machine: voices, PJSIP, store durability, disk, ports, settings; each with the fix."""
+    from voice.cli.doctor import run_doctor
+
+    raise typer.Exit(run_doctor(as_json=as_json))
+
+
+@app.command()
+def readyz(
+    url: Url = DEFAULT_URL,
+    wait: Annotated[float, typer.Option(help="Keep asking for so many seconds.")] = 0.0,
+) -> None:
+    """Is the service ready? For a container's health check."""
+    from voice.cli.service import run_readyz
+
+    raise typer.Exit(run_readyz(url, wait))
+
+
+@app.command()
+def version(as_json: Json = False) -> None:
+    """Versions of Tocsin, PJSIP and Python."""
+    from voice.cli.service import run_version
+
+    raise typer.Exit(run_version(as_json=as_json))
+
+
+@keys.command("create")
+def keys_create(
+    live: Annotated[bool, typer.Option("--live", help="A key that dials real trunks (default: sandbox only).")] = False,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    expires_days: Annotated[int | None, typer.Option(min=1, max=365, help="1 to 365.")] = None,
+    data: Annotated[str | None, typer.Option(help="Data directory of a running `tocsin serve`.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make an API key; it is shown once."""
+    from voice.cli.keys import run_create
+
+    raise typer.Exit(run_create(live=live, name=name, expires_days=expires_days, data=data, as_json=as_json))
+
+
+@keys.command("list")
+def keys_list(
+    data: Annotated[str | None, typer.Option(help="Data directory of a running `tocsin serve`.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The keys there are, without their secrets."""
+    from voice.cli.keys import run_list
+
+    raise typer.Exit(run_list(data=data, as_json=as_json))
+
+
+@keys.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(help="As `tocsin keys list` shows it.")],
+    data: Annotated[str | None, typer.Option(help="Data directory of a running `tocsin serve`.")] = None,
+) -> None:
+    """Make a key useless within a second."""
+    from voice.cli.keys import run_revoke
+
+    raise typer.Exit(run_revoke(key_id, data=data))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0 ok, 1 unexpected, 2 usage, 3 settings, 130 interrupted; others in docs/reference."""
+    try:
+        result = app(arguments, standalone_mode=False)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - the outermost frame: say it in one line and leave
+        return _say_and_code(error)
+    return result if isinstance(result, int) else 0
+
+
+def _say_and_code(error: Exception) -> int:
+    import click
+
+    from config.settings import SettingsError
+    from voice.serve import CannotServe
+
+    if isinstance(error, click.exceptions.Abort):
+        return 130
+    if isinstance(error, click.ClickException):
+        error.show()
+        return error.exit_code
+    print(f"tocsin: {error}" if str(error) else f"tocsin: {type(error).__name__}", file=sys.stderr)
+    return 3 if isinstance(error, SettingsError | CannotServe) else 1
