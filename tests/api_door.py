@@ -1,0 +1,160 @@
+"""The API with everything behind it in memory: real verbs, the memory store, two keys, an engine that only pretends."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from fastapi import FastAPI
+
+from config.settings import Settings
+from media.prompt import Prompt
+from media.speech import SpeechError
+from messaging.clock import SystemClock
+from messaging.errors import Unauthorized
+from tests.voice_values import an_ending, dialed, one_lease, step
+from voice.api.app import create_app
+from voice.api.parts import Api
+from voice.calls import Call, Ending, WasAnswered
+from voice.messages import Outcome
+from voice.sending import Sending
+from voice.store import Lane
+from voice.store_memory import MemoryCallStore
+
+TEST_KEY = "tk_test_0123456789abcdefghij"
+LIVE_KEY = "tk_live_0123456789abcdefghij"
+OTHER_KEY = "tk_test_somebodyelse01234567"
+PLAIN_KEY = "tk_test_withoutscopes0123456"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    account_id: str
+    mode: str
+    scopes: frozenset[str] = frozenset({"admin"})
+
+    @property
+    def key_id(self) -> str:
+        return f"key_{self.account_id}"
+
+    @property
+    def owner(self) -> str:
+        return f"{self.account_id}.{self.mode}"
+
+
+KEYS = {
+    TEST_KEY: Who("main", "test"),
+    LIVE_KEY: Who("main", "live"),
+    OTHER_KEY: Who("other", "test"),
+    PLAIN_KEY: Who("main", "test", frozenset()),
+}
+
+
+class Keys:
+    async def who(self, key: str) -> Who:
+        if key not in KEYS:
+            raise Unauthorized
+        return KEYS[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    path: Path
+    duration_ms: int = 1200
+    warnings: tuple[str, ...] = ("gtts has no male voice",)
+
+
+class Speaks:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def audio(self, prompt: Prompt) -> Sound:
+        if prompt.text == "unspeakable":
+            raise SpeechError("no engine could say it")
+        path = self._folder / f"{prompt.key}.wav"
+        path.write_bytes(b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(28))
+        return Sound(path)
+
+
+async def refuse_url(url: str, sandbox: bool) -> str | None:
+    """The guard's policy, as far as the API can see it."""
+    if "127.0.0.1" in url and not sandbox:
+        return "that address is not public"
+    return None
+
+
+@dataclass
+class Door:
+    """The API as a client sees it, and the store behind it as a dialer does."""
+
+    api: Api
+    app: FastAPI
+    client: httpx2.AsyncClient
+    store: MemoryCallStore
+    folder: Path
+    recordings: dict[str, Path] = field(default_factory=dict)
+
+    async def get(self, path: str, **more: Any) -> httpx2.Response:
+        return await self.client.get(path, **more)
+
+    async def post(self, path: str, json: Any = None, **more: Any) -> httpx2.Response:
+        return await self.client.post(path, **more) if json is None else await self.client.post(path, json=json, **more)
+
+    async def calls(self) -> list[dict[str, Any]]:
+        """Everything that is stored, for both modes."""
+        found: list[dict[str, Any]] = []
+        for key in (TEST_KEY, LIVE_KEY):
+            answer = await self.client.get("/v1/calls?limit=200", headers=bearer(key))
+            found.extend(answer.json()["data"])
+        return found
+
+    async def answer_and_end(self, ending: Ending | None = None, outcome: Outcome = Outcome.DELIVERED) -> Call:
+        """What a dialer does with the next sandbox call."""
+        lease = await one_lease(self.store, Lane.SANDBOX)
+        fact = dialed()
+        _, call = await step(self.store, lease, lease.call, fact)
+        _, call = await step(self.store, lease, call, WasAnswered(fact.at))
+        _, call = await step(self.store, lease, call, ending or an_ending(), outcome)
+        return call
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any) -> Api:
+    settings, clock = Settings(data_dir=folder), SystemClock()
+    store = store or MemoryCallStore()
+    prompts = Speaks(folder)
+    parts = Api(
+        settings=settings,
+        clock=clock,
+        store=store,
+        sending=Sending(store, prompts, settings, clock, random.Random(7)),
+        accounts=Keys(),
+        prompts=prompts,
+        refuse_url=refuse_url,
+        speaks=lambda language: language.startswith(("en", "fr", "sw")),
+        magic=({"number": "12025550101", "does": "486 Busy"},),
+        ladder_text=lambda trace: f"text of {trace}",
+        version="1.2.3",
+    )
+    return replace(parts, **changes)
+
+
+@asynccontextmanager
+async def open_door(folder: Path, **changes: Any) -> AsyncIterator[Door]:
+    recordings: dict[str, Path] = {}
+
+    async def recording(call: Call) -> Path | None:
+        return recordings.get(call.call_id)
+
+    parts = api_parts(folder, **{"recording": recording, **changes})
+    app = create_app(parts)
+    transport = httpx2.ASGITransport(app)
+    assert isinstance(parts.store, MemoryCallStore)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://api", headers=bearer(TEST_KEY)) as client:
+        yield Door(parts, app, client, parts.store, folder, recordings)

@@ -1,0 +1,266 @@
+"""/v1/calls: place one call, find calls, read everything known about one, end it."""
+
+import json
+from datetime import datetime
+from pathlib import Path as FilePath
+from typing import Annotated, Any, get_args
+
+import structlog
+from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+
+from messaging.errors import FieldError, Invalid, NotFound
+from messaging.http import preferred_wait, wants
+from messaging.ids import is_call_id
+from voice.api import replies
+from voice.api.asking import about_numbers, asked
+from voice.api.once import only_once, replayed
+from voice.api.openapi import answers, as_bytes, as_json, as_text, takes
+from voice.api.parts import Api, ApiParts, Caller, Principal, ended, known_call, known_ref, sender_of
+from voice.api.reading import JSON, Body, form_call, read_body, typed
+from voice.api.schemas import WAIT_MAX_S, PlaceCallIn, _moment
+from voice.call_object import call_object
+from voice.calls import Call
+from voice.sending import Receipt
+from voice.sending import Request as Order
+from voice.store import Accepted, CallFilter
+
+log = structlog.get_logger(__name__)
+router = APIRouter(prefix="/v1/calls", tags=["Calls"])
+
+PAGE_DEFAULT, PAGE_MAX = 25, 200
+WAV = "audio/wav"
+STATUSES = get_args(replies.Status)
+
+CallId = Annotated[
+    str,
+    Path(
+        json_schema_extra={"pattern": "^call_[0-9A-HJKMNP-TV-Z]{26}$"},
+        examples=["call_01K0ABCDEFGHJKMNPQRSTVWXYZ"],
+    ),
+]
+Prefer = Annotated[
+    str | None,
+    Header(description=f"`wait=30` (at most {WAIT_MAX_S}): answer with the outcome, or 202 when the time is up."),
+]
+_EXAMPLES = {
+    "alert": {"to": "12025550110", "text": "Disk full on db-1. Press 1 to acknowledge.", "gather": {"digits_max": 1}},
+    "audio": {"to": "2348020000000", "media_url": "https://example.com/audio/alarm.mp3", "repeat": 2},
+}
+_ACCEPTED = {
+    202: ("Stored, not dialled yet; or the time of `Prefer: wait` was up.", as_json(replies.CallOut)),
+    200: ("`Prefer: wait`: the call is final, this is its outcome.", as_json(replies.CallOut)),
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    operation_id="placeCall",
+    summary="Place one call",
+    responses=answers(_ACCEPTED, 409, 415),
+    openapi_extra=takes(PlaceCallIn, _EXAMPLES, form=True),
+)
+async def place(request: Request, api: ApiParts, principal: Caller, prefer: Prefer = None) -> Response:
+    """JSON or a form. A repeated Idempotency-Key gets the first answer, which is always the queued call."""
+    wants(request, JSON)
+    body = await read_body(request, form=True)
+    if body.form:
+        body = Body(form_call(body.data), form=True)
+    wanted, _ = typed(PlaceCallIn, body, unknown_ok=request.headers.get("x-lenient") == "1")
+    async with only_once(request, principal, body) as once:
+        order = await asked(api, principal, wanted, (wanted.to,), "calls")
+        return await dial(request, api, principal, order, once)
+
+
+async def dial(
+    request: Request, api: Api, principal: Principal, order: Order, once: tuple[str, str] | None = None
+) -> Response:
+    """Accept an order for one number and answer with its Call object: 202, or the outcome after `Prefer: wait`."""
+    sender = sender_of(api, principal)
+    try:
+        receipt = await api.sending.send(
+            sender, order, once, lambda receipt: (202, json.dumps(call_object(queued(receipt, order, sender.owner))))
+        )
+    except Invalid as e:
+        raise about_numbers(e, single=True) from e
+    if isinstance(receipt, Accepted):
+        return replayed(receipt)
+    call = queued(receipt, order, sender.owner)
+    said = {**call_object(call), "warnings": list(receipt.warnings)}
+    if receipt.dry_run:
+        return JSONResponse({**said, "dry_run": True, "audio_ms": receipt.audio_ms})
+    log.info("call accepted", call_id=call.call_id, ref_id=call.ref_id, source=order.source)
+    wait_s = preferred_wait(request.headers.get("prefer"), WAIT_MAX_S)
+    if wait_s is None:
+        return JSONResponse(said, 202, {"Location": f"/v1/calls/{call.call_id}"})
+    is_final = await ended(api, call, wait_s)
+    now = await api.sending.call(principal.owner, call.call_id)
+    headers = {"Location": f"/v1/calls/{call.call_id}", "Preference-Applied": f"wait={wait_s}"}
+    return JSONResponse({**call_object(now), "warnings": list(receipt.warnings)}, 200 if is_final else 202, headers)
+
+
+def queued(receipt: Receipt, order: Order, owner: str) -> Call:
+    """The call as it is the moment it was accepted; on a dry run, as it would be."""
+    return Call(
+        call_id=receipt.call_ids[0] if receipt.call_ids else "",
+        ref_id=receipt.ref_id,
+        owner=owner,
+        to_number=receipt.accepted[0],
+        from_number=receipt.from_number,
+        created_at=receipt.accepted_at,
+        sandbox=owner.endswith(".test"),
+        sequence=1,
+        client_reference=order.client_reference,
+        callback_data=order.callback_data,
+    )
+
+
+def _word(values: tuple[str, ...]) -> dict[str, Any]:
+    return {"json_schema_extra": {"enum": list(values)}}
+
+
+@router.get(
+    "",
+    operation_id="listCalls",
+    summary="Find calls, newest first",
+    responses=answers({200: ("One page.", as_json(replies.CallPageOut))}),
+)
+async def find(
+    request: Request,
+    api: ApiParts,
+    principal: Caller,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before, unchanged.")] = None,
+    status: Annotated[replies.Status | None, Query()] = None,
+    hangup_cause: Annotated[str | None, Query(pattern="^[a-z_]{1,40}$", examples=["user_busy"])] = None,
+    to_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
+    from_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
+    ref_id: Annotated[str | None, Query(json_schema_extra={"pattern": "^(msg_)?[0-9a-z]{25}$"})] = None,
+    client_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    trunk_id: Annotated[str | None, Query(pattern="^[A-Za-z0-9_.-]{1,64}$")] = None,
+    created_gte: Annotated[
+        str | None, Query(alias="created_at[gte]", json_schema_extra={"format": "date-time"})
+    ] = None,
+    created_lt: Annotated[str | None, Query(alias="created_at[lt]", json_schema_extra={"format": "date-time"})] = None,
+) -> Response:
+    """Test keys see sandbox calls, live keys live ones."""
+    wants(request, JSON)
+    if cursor is not None and not is_call_id(cursor):
+        raise _wrong("cursor", "send next_cursor of the page before, unchanged")
+    which = CallFilter(
+        status=status,
+        hangup_cause=hangup_cause,
+        to_number=_digits(to_number),
+        from_number=_digits(from_number),
+        ref_id=known_ref(ref_id) if ref_id else None,
+        client_reference=client_reference,
+        trunk_id=trunk_id,
+        created_gte=_time("created_at[gte]", created_gte),
+        created_lt=_time("created_at[lt]", created_lt),
+    )
+    page = await api.sending.calls(principal.owner, which, cursor, limit)
+    data = [call_object(call) for call in page.calls]
+    return JSONResponse({"data": data, "page": {"count": len(data), "size": limit}, "next_cursor": page.cursor})
+
+
+def _digits(number: str | None) -> str | None:
+    if number is None:
+        return None
+    bare = number.strip().removeprefix("+")
+    return bare.removeprefix("00")
+
+
+def _time(name: str, text: str | None) -> datetime | None:
+    try:
+        return None if text is None else _moment(text)
+    except ValueError as e:
+        raise _wrong(name, str(e)) from e
+
+
+def _wrong(name: str, detail: str) -> Invalid:
+    return Invalid(f"{name}: {detail}", errors=(FieldError(f"#/{name}", "invalid", f"{name}: {detail}"),))
+
+
+@router.get(
+    "/{call_id}",
+    operation_id="getCall",
+    summary="The Call object",
+    responses=answers({200: ("The call as it stands.", as_json(replies.CallOut))}, 404),
+)
+async def get(request: Request, api: ApiParts, principal: Caller, call_id: CallId) -> Response:
+    """The same object a webhook carries."""
+    wants(request, JSON)
+    return JSONResponse(call_object(await api.sending.call(principal.owner, known_call(call_id))))
+
+
+async def hang_up(request: Request, api: ApiParts, principal: Caller, call_id: CallId) -> Response:
+    """CANCEL before the answer, BYE after it, never dialled when still queued. Harmless when repeated."""
+    wants(request, JSON)
+    return JSONResponse(call_object(await api.sending.hang_up(principal.owner, known_call(call_id))), 202)
+
+
+for path, name in (("/{call_id}/hangup", "hangUp"), ("/{call_id}/actions/hangup", "hangUpAction")):
+    router.post(
+        path,
+        status_code=202,
+        operation_id=name,
+        summary="End a call",
+        responses=answers({202: ("The wish was left; the end arrives as an event.", as_json(replies.CallOut))}, 404),
+    )(hang_up)
+
+
+@router.get(
+    "/{call_id}/sip",
+    operation_id="getLadder",
+    summary="The SIP messages of a call",
+    responses=answers({200: ("Credentials are masked.", {**as_json(replies.LadderOut), **as_text()})}, 404),
+)
+async def ladder(
+    request: Request,
+    api: ApiParts,
+    principal: Caller,
+    call_id: CallId,
+    form: Annotated[
+        str | None, Query(alias="format", pattern="^(json|text)$", description="Stronger than Accept.")
+    ] = None,
+) -> Response:
+    """What crossed the wire, in order, with the time between the messages."""
+    kind = {"json": JSON, "text": "text/plain"}.get(form or "") or wants(request, JSON, "text/plain")
+    trace = await api.sending.trace(principal.owner, known_call(call_id))
+    if trace is None:
+        raise NotFound("No SIP message of this call is stored: it was not dialled yet, or the ladder is switched off.")
+    if kind == JSON:
+        return JSONResponse({"call_id": call_id, "data": json.loads(trace)})
+    return PlainTextResponse(api.ladder_text(trace))
+
+
+@router.get(
+    "/{call_id}/recording",
+    operation_id="getRecording",
+    summary="The recording of a call",
+    responses=answers(
+        {
+            200: ("WAV: said on the left, heard on the right.", as_bytes(WAV)),
+            206: ("The part that the Range header asked for.", as_bytes(WAV)),
+            416: ("That range is not in the file.", as_text()),
+        },
+        404,
+    ),
+)
+@router.get("/{call_id}/recordings", include_in_schema=False)
+async def recording(request: Request, api: ApiParts, principal: Caller, call_id: CallId) -> Response:
+    """Published when the call has ended. A sandbox call without one answers with what the catch-all phone recorded."""
+    wants(request, WAV)
+    call = await api.sending.call(principal.owner, known_call(call_id))
+    if not call.status.is_final:
+        raise NotFound("Still recording, or not begun: the file is published when the call has ended.")
+    path = await api.recording(call) or await _heard_by_the_phone(api, principal, call)
+    if path is None or not path.is_file():
+        raise NotFound("This call was not recorded: send record=true next time.")
+    return FileResponse(path, media_type=WAV, filename=f"{call_id}.wav", content_disposition_type="inline")
+
+
+async def _heard_by_the_phone(api: Api, principal: Principal, call: Call) -> FilePath | None:
+    found = await api.store.heard(principal.owner, None, call.call_id) if call.sandbox else None
+    return FilePath(found.recording) if found and found.recording else None

@@ -1,0 +1,111 @@
+"""GET /v1/calls/{id}/events: the story of a call, as a list or live as server-sent events."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+
+from messaging.clock import rfc3339
+from messaging.http import wants
+from voice.api import replies
+from voice.api.calls import CallId
+from voice.api.openapi import answers, as_json, as_text
+from voice.api.parts import ApiParts, Caller, known_call
+from voice.api.reading import JSON
+from voice.store import CallEvent
+
+router = APIRouter(prefix="/v1/calls", tags=["Calls"])
+
+STREAM = "text/event-stream"
+HEARTBEAT_S = 15.0  # proxies close what is silent for longer; a comment line keeps them from it
+RECONNECT_MS = 2000
+HEARTBEAT = ": still here\n\n"
+
+
+@router.get(
+    "/{call_id}/events",
+    operation_id="listEvents",
+    summary="What happened to a call, in order",
+    responses=answers(
+        {
+            200: (
+                "All events so far; as a stream: those and all that follow.",
+                {**as_json(replies.EventsOut), **as_text(STREAM)},
+            )
+        },
+        404,
+    ),
+)
+async def events(
+    request: Request,
+    api: ApiParts,
+    principal: Caller,
+    call_id: CallId,
+    after: Annotated[int, Query(ge=0, le=1_000_000, description="Only events with a higher sequence.")] = 0,
+    last_event_id: Annotated[str | None, Header(description="Sent by EventSource when it reconnects.")] = None,
+) -> Response:
+    """With `Accept: text/event-stream` it stays open until `call.ended`; `id` is the sequence, so nothing is missed."""
+    kind = wants(request, JSON, STREAM)
+    known = known_call(call_id)
+    if kind == JSON:
+        found = [e for e in await api.sending.events(principal.owner, known) if e.sequence > after]
+        return JSONResponse({"data": [event_object(known, event) for event in found]})
+    since = max(after, _sequence(last_event_id))
+    following = await api.sending.follow(principal.owner, known, since)
+    return StreamingResponse(
+        stream(known, following, api.draining), media_type=STREAM, headers={"X-Accel-Buffering": "no"}
+    )
+
+
+def _sequence(last_event_id: str | None) -> int:
+    """An id we did not give means: from the beginning."""
+    given = last_event_id or ""
+    return int(given) if len(given) < 10 and given.isascii() and given.isdigit() else 0
+
+
+def event_object(call_id: str, event: CallEvent) -> dict[str, Any]:
+    return {
+        "id": event.event_id,
+        "type": event.type,
+        "timestamp": rfc3339(event.at),
+        "sequence": event.sequence,
+        "call_id": call_id,
+        "data": event.facts,
+    }
+
+
+async def stream(
+    call_id: str, events: AsyncIterator[CallEvent], draining: asyncio.Event, heartbeat_s: float = HEARTBEAT_S
+) -> AsyncIterator[str]:
+    """Server-sent events until the story ends or we shut down (the client comes back with Last-Event-ID)."""
+    yield f"retry: {RECONNECT_MS}\n\n"
+    stopping = asyncio.ensure_future(draining.wait())
+    arriving: asyncio.Future[CallEvent] | None = None
+    try:
+        while not stopping.done():
+            arriving = arriving or asyncio.ensure_future(_next(events))
+            tasks: set[asyncio.Future[Any]] = {arriving, stopping}
+            await asyncio.wait(tasks, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
+            if not arriving.done():
+                if not stopping.done():
+                    yield HEARTBEAT
+                continue
+            try:
+                event = arriving.result()
+            except StopAsyncIteration:
+                return
+            arriving = None
+            data = json.dumps(event_object(call_id, event))
+            yield f"id: {event.sequence}\nevent: {event.type}\ndata: {data}\n\n"
+    finally:
+        waiting: list[asyncio.Future[Any]] = [task for task in (arriving, stopping) if task is not None]
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def _next(events: AsyncIterator[CallEvent]) -> CallEvent:
+    return await anext(events)

@@ -1,0 +1,186 @@
+"""What the API is made of: the ports it needs, handed in by the composition root, and how a route reaches them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Protocol, cast
+
+from fastapi import Depends, Request
+from prometheus_client import CollectorRegistry
+
+from config.settings import Settings
+from media.prompt import Prompt
+from messaging.clock import Clock
+from messaging.errors import Forbidden, NotFound
+from messaging.http import presented_key
+from messaging.ids import is_call_id, parse_ref_id
+from voice.api.reading import known_query
+from voice.calls import Call
+from voice.messages import Callback, CallbackFormat
+from voice.sending import Sender, Sending
+from voice.store import CallStore
+
+
+class Principal(Protocol):
+    """Who is calling, as `messaging.accounts` found it by the key."""
+
+    @property
+    def account_id(self) -> str: ...
+
+    @property
+    def mode(self) -> str:
+        """test or live."""
+        ...
+
+    @property
+    def key_id(self) -> str: ...
+
+    @property
+    def scopes(self) -> Collection[str]: ...
+
+    @property
+    def owner(self) -> str:
+        """Account and mode: what everything stored is bound to."""
+        ...
+
+
+class KeyRing(Protocol):
+    """`messaging.accounts.Accounts`, as far as the API needs it."""
+
+    async def who(self, key: str) -> Principal:
+        """Raises Unauthorized, the same for an unknown, expired or revoked key."""
+        ...
+
+
+class Rendered(Protocol):
+    @property
+    def path(self) -> Path:
+        """A WAV on local disk."""
+        ...
+
+    @property
+    def duration_ms(self) -> int: ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
+class Speaker(Protocol):
+    """`media.library.PromptLibrary`, as far as the API needs it."""
+
+    async def audio(self, prompt: Prompt) -> Rendered:
+        """Raises SpeechError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of /readyz. Only a `required` one that is not ok makes us unready."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+    required: bool = True
+
+
+async def _no_recording(call: Call) -> Path | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Everything `create_app` needs. `draining` is set once, by whoever got the signal, before the server stops."""
+
+    settings: Settings
+    clock: Clock
+    store: CallStore
+    sending: Sending
+    accounts: KeyRing
+    prompts: Speaker
+    refuse_url: Callable[[str, bool], Awaitable[str | None]]  # webhook address, sandbox -> why not, or None
+    speaks: Callable[[str], bool]  # a language tag: does any engine speak it
+    checks: Sequence[Callable[[], Awaitable[Check]]] = ()
+    ladder_text: Callable[[str], str] = str  # JSON ladder of the store -> text for people
+    recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
+    magic: Sequence[Mapping[str, Any]] = ()  # the catch-all phone's table: number, does
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    in_flight: set[str] = field(default_factory=set)  # idempotency keys this process is serving right now
+    version: str = "0.0.0"
+
+
+def api_of(request: Request) -> Api:
+    return cast(Api, request.app.state.api)
+
+
+async def caller(request: Request) -> Principal:
+    """Who is calling. Raises Unauthorized first, then Invalid for query parameters that do not exist."""
+    principal = await api_of(request).accounts.who(presented_key(request))
+    known_query(request)
+    return principal
+
+
+ApiParts = Annotated[Api, Depends(api_of)]
+Caller = Annotated[Principal, Depends(caller)]
+
+
+def sender_of(api: Api, principal: Principal) -> Sender:
+    account = api.settings.account
+    callback = Callback(account.callback_url, CallbackFormat(account.callback_format)) if account.callback_url else None
+    return Sender(
+        owner=principal.owner,
+        sandbox=is_test(principal),
+        caller_ids=account.caller_ids,
+        region=account.region,
+        callback=callback,
+    )
+
+
+def is_test(principal: Principal) -> bool:
+    return principal.mode == "test"
+
+
+def need_scope(principal: Principal, *scopes: str) -> None:
+    """Raises Forbidden unless the key has one of the scopes."""
+    if not set(scopes) & set(principal.scopes):
+        raise Forbidden(f"This key lacks the scope '{scopes[0]}'.")
+
+
+def known_ref(text: str) -> str:
+    """The bare ref_id, with or without msg_ in front. Raises NotFound for what cannot be one."""
+    ref_id = parse_ref_id(text)
+    if ref_id is None:
+        raise NotFound("There is no such message, or it belongs to somebody else.")
+    return ref_id
+
+
+def known_call(text: str) -> str:
+    """`text` when it can be a call_id. Raises NotFound."""
+    if not is_call_id(text):
+        raise NotFound("There is no such call, or it belongs to somebody else.")
+    return text
+
+
+async def ended(api: Api, call: Call, wait_s: float) -> bool:
+    """Wait until the call is final, at most `wait_s`; shorter when we are shutting down."""
+    return await _first(_to_the_end(api.store.follow(call.call_id, call.sequence)), api.draining, wait_s)
+
+
+async def _to_the_end(events: AsyncIterator[Any]) -> None:
+    async for _ in events:
+        pass
+
+
+async def _first(work: Any, stop: asyncio.Event, timeout_s: float) -> bool:
+    """True when `work` finished before `stop` and before the time was up."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        done, _ = await asyncio.wait({working, stopping}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if working in done:
+            working.result()
+        return working in done
+    finally:
+        working.cancel()
+        stopping.cancel()
+        await asyncio.gather(working, stopping, return_exceptions=True)

@@ -1,0 +1,231 @@
+"""What answers look like, for the OpenAPI description. The answers themselves are made where the facts are."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Status = Literal[
+    "queued", "dialing", "ringing", "answered",
+    "completed", "busy", "no_answer", "rejected", "failed", "canceled", "blocked", "expired",
+]  # fmt: skip
+Fault = Literal["person", "request", "account", "trunk", "network", "us"]
+
+
+class FieldProblem(BaseModel):
+    pointer: str = Field(description="JSON pointer fragment.", examples=["#/to/3"])
+    code: str = Field(examples=["too_short"])
+    detail: str
+
+
+class Problem(BaseModel):
+    """Every error, whatever its status: RFC 9457 and the 9bits error in one."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["/errors/INVALID_NUMBER"])
+    title: str
+    status: int
+    detail: str
+    instance: str
+    status_code: int = Field(description="The same as `status` (9bits).")
+    message: str = Field(description="The same as `detail` (9bits).")
+    code: str = Field(description="Stable, upper snake case.", examples=["INVALID_NUMBER"])
+    retryable: bool
+    fault: Fault
+    hint: str
+    errors: list[FieldProblem]
+    request_id: str
+    ref_id: str | None
+
+
+class Rejected(BaseModel):
+    to: str
+    code: str = Field(examples=["INVALID_NUMBER"])
+    detail: str
+
+
+class SendVoiceOut(BaseModel):
+    """The three 9bits members first."""
+
+    status_code: Literal[200]
+    message: str
+    ref_id: str = Field(pattern="^[0-9a-z]{25}$")
+    accepted_at: str
+    recipients_accepted: int
+    recipients_rejected: list[Rejected]
+    call_ids: list[str]
+    status_url: str | None
+    warnings: list[str]
+    dry_run: bool
+    audio_ms: int | None = Field(description="Dry run: length of the rendered audio.")
+
+
+class Recipients(BaseModel):
+    """Recipients by outcome: the parts always add up to `total`."""
+
+    total: int
+    pending: int
+    delivered: int
+    undelivered: int
+    expired: int
+    canceled: int
+    suppressed: int
+
+
+class MessageOut(BaseModel):
+    status_code: Literal[200]
+    message: str
+    ref_id: str
+    status: Literal["accepted", "processing", "finished", "canceled"]
+    accepted_at: str
+    send_at: str
+    valid_until: str
+    recipients: Recipients
+    recipients_url: str
+    client_reference: str | None
+    callback_data: str | None
+    sandbox: bool
+    warnings: list[str]
+
+
+class PageOut(BaseModel):
+    count: int = Field(description="Entries on this page.")
+    size: int = Field(description="The limit that was applied.")
+
+
+class RecipientOut(BaseModel):
+    index: int
+    to_number: str
+    outcome: Literal["pending", "delivered", "undelivered", "expired", "canceled", "suppressed"]
+    call_ids: list[str]
+
+
+class RecipientPage(BaseModel):
+    data: list[RecipientOut]
+    page: PageOut
+    next_cursor: str | None
+
+
+class SipOut(BaseModel):
+    code: int
+    reason: str
+    origin: Literal["remote", "local"]
+    q850: int | None
+    reason_header: str | None
+    call_id: str | None
+
+
+class CallOut(BaseModel):
+    """The Call object: the nine 9bits members first. Times are RFC 3339 UTC with milliseconds."""
+
+    model_config = ConfigDict(extra="allow")
+
+    start_at: str | None = Field(description="INVITE sent; null if never dialled.")
+    answer_at: str | None = Field(description="Our receipt of 200 OK; never 180 or 183.")
+    end_at: str | None
+    total_duration: int = Field(description="Seconds, start to end, rounded half up.")
+    call_duration: int = Field(description="Billed seconds, answer to end, rounded up.")
+    call_direction: Literal["outbound", "inbound"]
+    from_number: str
+    to_number: str
+    total_amount: str
+    call_id: str
+    ref_id: str
+    client_reference: str | None
+    attempt: int
+    attempts_max: int
+    status: Status
+    answered_by: str | None
+    hangup_cause: str | None
+    hangup_cause_code: int | None
+    hangup_source: Literal["callee", "caller", "trunk", "platform", "api"] | None
+    permanent: bool
+    may_have_rung: bool
+    fault: Fault | None
+    sip: SipOut | None
+    digits: str
+    heard_ms: int
+    heard_pct: int | None
+    played_to_end: bool
+    trunk_id: str | None
+    recording_url: str | None
+    callback_data: str | None
+    sandbox: bool
+    sequence: int
+
+
+class CallPageOut(BaseModel):
+    data: list[CallOut]
+    page: PageOut
+    next_cursor: str | None
+
+
+class EventOut(BaseModel):
+    id: str = Field(examples=["evt_01K…"])
+    type: str = Field(examples=["call.ended"])
+    timestamp: str
+    sequence: int = Field(description="1, 2, 3 … per call, without gaps.")
+    call_id: str
+    data: dict[str, Any]
+
+
+class EventsOut(BaseModel):
+    data: list[EventOut]
+
+
+class LadderOut(BaseModel):
+    """SIP messages as they crossed the wire, credentials masked."""
+
+    call_id: str
+    data: Any
+
+
+class HeardOut(BaseModel):
+    """What the catch-all phone heard, flat for assertions."""
+
+    to: str
+    said: str | None = Field(description="The text that was to be spoken; null for audio by address.")
+    heard_s: float
+    match: float | None = Field(description="-1 to 1; 1 is the very sound that was sent.")
+    level_dbfs: float | None
+    digits: str
+    status: Status
+    call_id: str
+    recording_url: str | None
+
+
+class MagicOut(BaseModel):
+    data: list[dict[str, Any]]
+
+
+class CheckOut(BaseModel):
+    name: str
+    ok: bool
+    detail: str
+    required: bool
+
+
+class ReadyOut(BaseModel):
+    ready: bool
+    checks: list[CheckOut]
+
+
+class VersionOut(BaseModel):
+    name: Literal["tocsin"]
+    version: str
+
+
+class ErrorEntry(BaseModel):
+    """One entry of the error dictionary."""
+
+    code: str
+    status: int
+    title: str
+    meaning: str
+    retryable: bool
+    fault: Fault
+    hint: str
+
+
+class ErrorsOut(BaseModel):
+    data: list[ErrorEntry]

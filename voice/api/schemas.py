@@ -1,0 +1,247 @@
+"""What a request may contain: names, types, bounds and examples. Shape only; voice.sending judges what it means."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+
+from messaging.clock import parse_time, rfc3339
+
+TEXT_MAX = 1000  # characters; Speech.text_max may ask for fewer
+URL_MAX = 2048
+WAIT_MAX_S = 60  # the longest blocking answer we promise
+
+EventType = Literal[
+    "call.queued",
+    "call.dialing",
+    "call.ringing",
+    "call.answered",
+    "call.dtmf",
+    "call.ended",
+]
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("should be a string with a date and a time")
+    try:
+        moment = parse_time(value)
+        rfc3339(moment)
+    except (ValueError, OverflowError) as e:
+        raise ValueError("should be a time like 2026-10-24T22:54:05Z or 2026-10-24 22:54:05") from e
+    return moment
+
+
+def _speakable(text: str) -> str:
+    """Something that can be seen: a blank, a control or a zero-width character alone is no message."""
+    if not any(c.isprintable() and not c.isspace() for c in text):
+        raise ValueError("should not be blank")
+    return text
+
+
+def _numbers(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+Number = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=40),
+    WithJsonSchema(
+        {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 40, "examples": ["12025550100"]}
+    ),
+]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-10-24T22:54:05Z"]}),
+]
+Words = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=TEXT_MAX),
+    AfterValidator(_speakable),
+    WithJsonSchema({"type": "string", "format": "spoken-text", "minLength": 1, "maxLength": TEXT_MAX}),
+]
+Url = Annotated[
+    str,
+    StringConstraints(min_length=8, max_length=URL_MAX),
+    WithJsonSchema({"type": "string", "format": "https-url", "minLength": 8, "maxLength": URL_MAX}),
+]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Keys = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,16}$")]
+
+
+class Shape(BaseModel):
+    """Strict types: "5" is not a number, 1 is not true."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+class GatherIn(Shape):
+    """Wait for keys after the message."""
+
+    digits_max: int = Field(default=1, ge=1, le=20, description="The call ends after this many keys.")
+    timeout_ms: int = Field(default=5000, ge=500, le=60000, description="Patience after the last word.")
+    valid: Keys = Field(default="0123456789*#", description="Other keys are reported, but do not end the call.")
+
+
+class SandboxIn(Shape):
+    """What the catch-all phone does on this call (test keys only)."""
+
+    answer_after: float | None = Field(default=None, ge=0, le=120, description="Seconds of ringing.")
+    press: Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,16}(@[0-9]{1,3}(\.[0-9])?s)?$")] | None = Field(
+        default=None, description="Keys after the prompt, or at a moment: `1@3s`.", examples=["1", "1@3s"]
+    )
+    hangup_after: float | None = Field(default=None, ge=0, le=600, description="Seconds after the answer.")
+
+
+class Spoken(Shape):
+    """What both doors have in common. Exactly one of `text` and `media_url`."""
+
+    media_url: Url | None = Field(
+        default=None,
+        description="Audio to play; downloaded and converted before anything is dialled.",
+        examples=["https://example.com/audio/Kalimba.mp3"],
+    )
+    text: Words | None = Field(
+        default=None, description="What to say.", examples=["Your code is 4821. Press 1 to confirm."]
+    )
+    language: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$"),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "format": "language-tag",
+                "pattern": r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$",
+                "examples": ["en-gb"],
+            }
+        ),
+    ] = Field(default="en-gb", description="BCP 47. A language that no engine speaks is refused.")
+    voice: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:+-]{1,60}$")] | None = Field(
+        default=None, description="A voice of the engine, or male/female; named in warnings when it cannot be honoured."
+    )
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    ssml: bool = Field(default=False, description="The text is SSML: break, prosody rate, say-as, p, s.")
+    from_: Number | None = Field(
+        default=None, alias="from", description="A caller id of the account. Absent: one of them, at random."
+    )
+    repeat: int = Field(default=1, ge=1, le=10, description="How often the message is played.")
+    pause_ms: int = Field(default=500, ge=0, le=10000, description="Silence before the first word.")
+    ring_timeout: int | None = Field(default=None, ge=5, le=300, description="Seconds; default 45.")
+    max_duration: int | None = Field(default=None, ge=5, le=3600, description="Seconds from the answer; default 300.")
+    gather: GatherIn | None = None
+    send_at: Moment | None = Field(default=None, description="RFC 3339. In the past: at once.")
+    valid_until: Moment | None = Field(
+        default=None, description="RFC 3339, after send_at. Still queued then: `expired`."
+    )
+    client_reference: Label | None = Field(default=None, description="Yours; echoed everywhere.")
+    callback_url: Url | None = Field(
+        default=None,
+        description="Where this request's events are posted; instead of the account's own address.",
+        examples=["https://example.com/hooks/tocsin"],
+    )
+    callback_format: Literal["standard", "9bits"] = Field(
+        default="standard", description="Standard Webhooks envelope, or the flat 9bits Call object."
+    )
+    callback_events: list[EventType] = Field(default=["call.ended"], min_length=1, max_length=20)
+    callback_data: Annotated[str, StringConstraints(max_length=700)] | None = Field(
+        default=None, description="Echoed in each callback."
+    )
+    dry_run: bool = Field(default=False, description="Judge and render, but store and dial nothing.")
+    sandbox: SandboxIn | None = None
+    record: bool = Field(default=False, description="Record both directions; you must be allowed to.")
+    trunk_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_content(self) -> "Spoken":
+        if (self.text is None) == (self.media_url is None):
+            both = self.text is not None
+            raise ValueError("give text or media_url, not both" if both else "one of text and media_url is required")
+        return self
+
+
+_ONE_CONTENT: dict[str, Any] = {
+    "oneOf": [
+        {"required": ["text"], "properties": {"text": {"type": "string"}, "media_url": {"type": "null"}}},
+        {"required": ["media_url"], "properties": {"media_url": {"type": "string"}, "text": {"type": "null"}}},
+    ]
+}
+
+
+class SendVoiceIn(Spoken):
+    """POST /v1/sendvoice: the 9bits request (`to`, `media_url`), everything else optional."""
+
+    model_config = ConfigDict(json_schema_extra=_ONE_CONTENT)
+
+    to: Annotated[
+        list[Number],
+        BeforeValidator(_numbers),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 40},
+                    {
+                        "type": "array",
+                        "minItems": 1,
+                        "maxItems": 1000,
+                        "items": {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 40},
+                    },
+                ],
+                "description": "One number or up to 1000 unique ones, international: `+`, `00` or bare digits.",
+                "examples": ["2348020000000", ["2348020000000", "2348030000000"]],
+            }
+        ),
+    ] = Field(min_length=1)
+
+
+class PlaceCallIn(Spoken):
+    """POST /v1/calls: one programmable call."""
+
+    model_config = ConfigDict(json_schema_extra={**_ONE_CONTENT, "additionalProperties": False})
+
+    to: Number = Field(description="International: `+`, `00` or bare digits.", examples=["12025550100"])
+
+
+class TestCallIn(Shape):
+    """POST /v1/admin/test-call: prove that a phone rings and hears us."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    to: Number = Field(examples=["12025550100"])
+    text: Words = Field(default="This is a test call. You can hang up now.")
+    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$")] = "en-gb"
+    trunk_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
+
+
+class PreviewIn(Shape):
+    """POST /v1/tts/preview: what a person would hear."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    text: Words
+    language: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$"),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "format": "language-tag",
+                "pattern": r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$",
+                "examples": ["en-gb"],
+            }
+        ),
+    ] = "en-gb"
+    voice: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:+-]{1,60}$")] | None = None
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    ssml: bool = False
