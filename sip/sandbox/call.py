@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from sip.sandbox import messages, sdp
+from sip.sandbox import messages, sdp, session
 from sip.sandbox.dialog import Dialog
+from sip.sandbox.ear import info_key
 from sip.sandbox.messages import Address, Request
 from sip.sandbox.person import Person
 from sip.sandbox.scripts import Final, Login, PhoneScript
+from sip.sandbox.session import Session
 from sip.sandbox.sound import NoPorts, Pacer, Sound
-from sip.sandbox.transactions import ClientTransactions, ServerTransaction
+from sip.sandbox.transactions import ClientTransactions, ServerTransaction, Timers
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +34,6 @@ LONGEST_CALL_S = 3600.0
 # RFC 3261 section 13.3.1.1: a provisional response every minute keeps the INVITE alive at proxies; and this is the end.
 RING_AGAIN_S = 60.0
 LONGEST_RING_S = 600.0
-# RFC 4028 section 5: shorter session intervals are refused.
-LEAST_SESSION_S = 90
 
 _STEP, _RING, _SESSION = "next step of the script", "ring again", "session"
 
@@ -66,17 +66,10 @@ class Surroundings:
     contact: str
     pacer: Pacer
     requests: ClientTransactions
+    timers: Timers
     greeting: bytes  # PCM16, 8 kHz
     recording_path: Callable[["Call"], Path]
     ended: Callable[["Call"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Session:
-    """RFC 4028: the session must be refreshed within `interval_s`, by the caller unless `by_us`."""
-
-    interval_s: int
-    by_us: bool
 
 
 @dataclass(slots=True)
@@ -115,7 +108,7 @@ class Call:
         self._index = 0
         self._agreed: sdp.Agreed | None = None
         self._person: Person | None = None
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._dialog = Dialog(invite.request, invite.source)
 
     # --- before the answer
@@ -237,7 +230,7 @@ class Call:
 
     def _say_ok(self, transaction: ServerTransaction) -> None:
         """200 with our side of the session."""
-        headers = [("Contact", self._around.contact), ALLOW, SUPPORTED, *self._session_headers(transaction.request)]
+        headers = [("Contact", self._around.contact), ALLOW, SUPPORTED, *self._keep_session(transaction.request)]
         body = b""
         if transaction.request.method == "INVITE" or transaction.request.body:
             body = self._description()
@@ -315,46 +308,33 @@ class Call:
             self.sound.change(self._agreed)
 
     def info(self, request: Request) -> None:
-        """Keys by INFO, as some senders do instead of RFC 4733 (application/dtmf-relay, application/dtmf)."""
-        kind = (request.headers.get("content-type") or "").lower()
-        text = request.body.decode("ascii", "ignore").strip()
-        signal = text.lower().partition("signal=")[2] if "dtmf-relay" in kind else text if "dtmf" in kind else ""
-        digit = signal.strip()[:1].upper()
-        if digit and digit in "0123456789*#ABCD":
-            self.facts.info_digits += digit
+        """Keys by INFO, as some senders do instead of RFC 4733."""
+        self.facts.info_digits += info_key(request.headers.get("content-type") or "", request.body)
 
     def _accepts_session(self, transaction: ServerTransaction) -> bool:
-        """RFC 4028 section 9."""
-        asked = transaction.request.headers.get("session-expires")
-        seconds = (asked or "").partition(";")[0].strip()
-        if not asked or not seconds.isdigit():
-            return True
-        if int(seconds) < LEAST_SESSION_S:
-            self._refuse_offer(transaction, 422, [("Min-SE", str(LEAST_SESSION_S))])
+        least_s = self._around.timers.least_session_s
+        try:
+            self._session = session.asked(transaction.request, least_s) or self._session
+        except session.TooShort:
+            self._refuse_offer(transaction, 422, [("Min-SE", str(least_s))])
             return False
-        by_us = (messages.parameter(asked, "refresher") or "").lower() == "uas"
-        self._session = _Session(min(int(seconds), 86400), by_us)
         return True
 
-    def _session_headers(self, request: Request) -> list[tuple[str, str]]:
-        session = self._session
-        if session is None or request.headers.get("session-expires") is None:
+    def _keep_session(self, request: Request) -> list[tuple[str, str]]:
+        """Start the session timer anew; what to say about it in the 200."""
+        if self._session is None:
             return []
-        if session.by_us:
-            self._later(_SESSION, session.interval_s / 2, self._refresh_ourselves)
+        if self._session.by_us:
+            self._later(_SESSION, self._session.next_step_s, self._refresh_ourselves)
         else:
-            # Section 10: the one who waits gives up a third of the interval, at most 32 s, before its end.
-            wait = session.interval_s - min(32, session.interval_s / 3)
-            self._later(_SESSION, wait, self.hang_up, EndedBy.SESSION_EXPIRED)
-        headers = [("Session-Expires", f"{session.interval_s};refresher={'uas' if session.by_us else 'uac'}")]
-        return [*headers, ("Require", "timer")] if "timer" in request.headers.all("supported") else headers
+            self._later(_SESSION, self._session.next_step_s, self.hang_up, EndedBy.SESSION_EXPIRED)
+        return self._session.headers(request) if request.headers.get("session-expires") else []
 
     def _refresh_ourselves(self) -> None:
-        session = self._session
-        if session is None or self.phase is not Phase.ANSWERED:
+        if self._session is None:
             return
-        self._later(_SESSION, session.interval_s / 2, self._refresh_ourselves)
-        expires = ("Session-Expires", f"{session.interval_s};refresher=uac")
+        self._later(_SESSION, self._session.next_step_s, self._refresh_ourselves)
+        expires = ("Session-Expires", f"{self._session.interval_s};refresher=uac")
         self._request("UPDATE", [expires, SUPPORTED, ("Contact", self._around.contact)], self._refreshed)
 
     def _refreshed(self, code: int | None) -> None:

@@ -18,6 +18,16 @@ PROMPT_S = 0.2
 PROMPT_OVER_S = 0.7
 
 
+def info_key(content_type: str, body: bytes) -> str:
+    """The key in an INFO request (application/dtmf-relay, application/dtmf), "" if there is none."""
+    text = body.decode("ascii", "ignore").strip().upper()
+    if content_type.lower().startswith("application/dtmf-relay"):
+        text = text.partition("SIGNAL=")[2].strip()
+    elif not content_type.lower().startswith("application/dtmf"):
+        return ""
+    return text[:1] if text[:1] and text[:1] in rtp.KEYS else ""
+
+
 class Recording:
     """Sound placed by RTP timestamp, so that what was lost is silence; position 0 is the moment of `begin`."""
 

@@ -109,6 +109,7 @@ class CatchAllPhone:
             contact=f"<sip:phone@{self._here[0]}:{self._here[1]}>",
             pacer=Pacer(),
             requests=self._client,
+            timers=self._timers,
             greeting=tones.greeting() if greeting is None else tones.from_wav(greeting),
             recording_path=lambda call: shelf.path_for(_call_id(call) or call.request.call_id),
             ended=self._ended,

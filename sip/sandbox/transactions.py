@@ -11,11 +11,12 @@ Send = Callable[[bytes, Address], None]
 
 @dataclass(frozen=True, slots=True)
 class Timers:
-    """Seconds; the names are those of RFC 3261 table 4."""
+    """Seconds. T1, T2, T4: RFC 3261 table 4. `least_session_s`: RFC 4028 section 5, shorter ones are refused."""
 
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
+    least_session_s: int = 90
 
     @property
     def patience(self) -> float:
