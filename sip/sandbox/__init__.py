@@ -1,5 +1,10 @@
 """The catch-all phone: a real SIP callee that answers every number, hears, presses keys and can misbehave.
 
-scripts.py    the magic numbers as data: what the phone does for each
-phone.py      SIP: one port, at least 50 calls          sound.py    RTP: what it hears, says and presses
+scripts.py    the magic numbers as data: what the phone does for each (pure)
+phone.py      CatchAllPhone: one SIP port on loopback, many calls      call.py   one call, from INVITE to end
+person.py     who answered: presses, mailbox, hang-up                  shelf.py  where recordings lie
+messages.py  sdp.py  dialog.py   SIP and SDP, bytes and values (pure)  transactions.py   repeats and timers
+sound.py      sockets and RTCP of one call, the one timer of all       road.py   a bad path: loss and jitter
+mouth.py      what it sends (pure)      ear.py   what it hears and records
+rtp.py  g711.py  tones.py   packets, companding, beeps and a synthetic greeting (pure)
 """
