@@ -1,0 +1,308 @@
+"""The composition roots: one per process, and the only place that chooses adapters.
+
+Each root opens what it needs on one exit stack, so that everything closes in reverse order, and returns when the process
+was asked to stop.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx2
+import structlog
+from redis.asyncio import Redis
+
+from config.settings import Settings, SettingsError
+from media.fetch import MediaFetcher
+from media.google import GoogleEngine
+from media.library import PromptLibrary
+from media.offline import EspeakEngine, FliteEngine
+from media.speech import SpeechEngine, first_that_speaks
+from messaging.accounts import Accounts
+from messaging.clock import SystemClock
+from messaging.courier import Courier
+from messaging.guard import AddressPolicy, GuardedTransport
+from messaging.store import connect, connect_blocking
+from sip.lastwords import read_journals
+from sip.line import Line
+from sip.lines import Lines
+from sip.sandbox.phone import CatchAllPhone
+from sip.simulated import SimulatedLine
+from sip.trunk import Rtp, Trunk, TrunkUri
+from sip.trunk_file import TrunkFileError, load_trunks
+from voice import installation
+from voice.dialer import Dialer
+from voice.dispatch import Desk
+from voice.journal import Journal
+from voice.phone import Listener
+from voice.presence import Presence
+from voice.recovery import recover
+from voice.store_valkey import ValkeyCallStore
+
+log = structlog.get_logger(__name__)
+
+SANDBOX_TRUNK = "sandbox"
+SANDBOX_CPS = 20.0  # the engine's own ceiling is 20 dials/s per line process
+SANDBOX_SILENT_S = 4.0  # the phone is on this machine: an answered call without a packet for so long is a silent call
+
+_ENGINES: Mapping[str, Callable[[Settings], SpeechEngine]] = {
+    "gtts": lambda settings: GoogleEngine(deadline_s=settings.speech.deadline_s),
+    "flite": lambda _: FliteEngine(),
+    "espeak-ng": lambda _: EspeakEngine(),
+}
+
+
+# -- parts that several processes need
+
+
+def speech_engines(settings: Settings) -> tuple[SpeechEngine, ...]:
+    unknown = [name for name in settings.speech.engines if name not in _ENGINES]
+    if unknown:
+        raise SettingsError(f"speech.engines: nothing is called {unknown[0]}; there are {', '.join(_ENGINES)}")
+    return tuple(_ENGINES[name](settings) for name in settings.speech.engines)
+
+
+def prompt_library(settings: Settings, engines: Sequence[SpeechEngine] | None = None) -> PromptLibrary:
+    speech = settings.speech
+    policy = AddressPolicy(
+        guard=settings.webhooks.guard, allow=settings.webhooks.allow, plain_http=speech.media_http
+    )
+    client = httpx2.AsyncClient(transport=GuardedTransport(policy), trust_env=False, follow_redirects=False)
+    return PromptLibrary(
+        settings.data_dir / "audio",
+        first_that_speaks(engines or speech_engines(settings), speech.deadline_s),
+        MediaFetcher(client, speech.media_max_bytes, speech.media_deadline_s, speech.media_http),
+        budget_bytes=speech.cache_bytes,
+        level_dbfs=speech.level_dbfs,
+        text_max=speech.text_max,
+        media_max_s=speech.media_max_s,
+    )
+
+
+def call_store(settings: Settings, redis: Redis, blocking: Redis) -> ValkeyCallStore:
+    return ValkeyCallStore(
+        redis,
+        blocking,
+        settings.store.prefix,
+        retention_s=settings.store.retention_days * 86_400,
+        once_s=settings.store.idempotency_hours * 3_600,
+    )
+
+
+def trunks(settings: Settings) -> tuple[Trunk, ...]:
+    """Those of the file, and the sandbox when there is a phone to reach."""
+    try:
+        configured = load_trunks(settings.trunks, os.environ) if settings.trunks else ()
+    except TrunkFileError as error:
+        raise SettingsError(str(error)) from None
+    if not settings.sandbox.enabled or (not settings.sandbox.sip_port and not settings.simulate):
+        return configured
+    phone = TrunkUri("127.0.0.1", settings.sandbox.sip_port or 5060)
+    sandbox = Trunk(
+        id=SANDBOX_TRUNK,
+        name="Catch-all phone",
+        uris=(phone,),
+        sandbox=True,
+        channels=settings.lines.most,
+        cps=SANDBOX_CPS,
+        rtp=Rtp(timeout_s=SANDBOX_SILENT_S, required=True),
+    )
+    return (*configured, sandbox)
+
+
+def line_for(settings: Settings, trunk: Trunk) -> Line:
+    if settings.simulate:
+        return SimulatedLine(most=settings.lines.most)
+    return Lines(
+        trunk,
+        most=min(settings.lines.most, trunk.channels),
+        journal_dir=settings.data_dir / "journal" / "lines",
+        rtp_base=settings.lines.rtp_base if not trunk.sandbox else 0,
+        idle_s=settings.lines.idle_s,
+        ladder=settings.lines.ladder,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_accounts(settings: Settings, url: str) -> AsyncIterator[Accounts]:
+    async with contextlib.AsyncExitStack() as stack:
+        redis = _client(stack, connect(url))
+        yield Accounts(redis, settings.store.prefix, installation.pepper(settings), SystemClock())
+
+
+# -- the processes
+
+
+async def run_api(settings: Settings) -> None:
+    from voice.api.app import create_app
+    from voice.api.server import server
+    from voice.api_parts import api_parts
+
+    async with contextlib.AsyncExitStack() as stack:
+        parts = await api_parts(settings, stack)
+        app = create_app(parts)
+        http = server(app, settings.http)
+        http.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # ours drains first
+        stop = _stop_on_signals()
+        sockets = [socket.socket(fileno=int(os.environ["TOCSIN_LISTEN_FD"]))] if "TOCSIN_LISTEN_FD" in os.environ else None
+        serving = asyncio.create_task(http.serve(sockets=sockets), name="http")
+        stopping = asyncio.create_task(stop.wait(), name="stop")
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        parts.draining.set()
+        http.should_exit = True
+        await serving
+
+
+async def run_dialer(settings: Settings) -> None:
+    clock = SystemClock()
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    async with contextlib.AsyncExitStack() as stack:
+        stop = _stop_on_signals()
+        redis, blocking = _clients(stack, settings)
+        store = call_store(settings, redis, blocking)
+        library = prompt_library(settings)
+        stack.push_async_callback(library.aclose)
+        journal = Journal(settings.data_dir / "journal", clock)
+        stack.callback(journal.close)
+        recordings = settings.data_dir / "recordings"
+        recordings.mkdir(parents=True, exist_ok=True)
+        desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings)
+        lines: dict[str, tuple[Trunk, Line]] = {}
+        for trunk in trunks(settings):
+            if trunk.enabled:
+                lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
+        last_words = settings.data_dir / "journal" / "lines"
+        by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
+        await recover(desk, by_id, lambda: read_journals(last_words))
+        dialer = Dialer(
+            desk, lines, holder=holder, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s
+        )
+        presence = Presence(redis, settings.store.prefix, clock)
+        facts = _dialer_facts(dialer, lines)
+        await _announced(stack, presence, "dialer", holder, facts)
+        working = asyncio.create_task(dialer.run(), name="dialer")
+        await _until_stopped(stop, working)
+        dialer.stop()
+        await working
+
+
+async def run_courier(settings: Settings) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stop = _stop_on_signals()
+        redis, blocking = _clients(stack, settings)
+        courier = _courier(settings, redis, blocking)
+        presence = Presence(redis, settings.store.prefix, SystemClock())
+        await _announced(stack, presence, "courier", f"{socket.gethostname()}:{os.getpid()}", dict)
+        working = asyncio.create_task(courier.run(), name="courier")
+        await _until_stopped(stop, working)
+        courier.stop()
+        await working
+
+
+async def run_phone(settings: Settings) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stop = _stop_on_signals()
+        redis, blocking = _clients(stack, settings)
+        library = prompt_library(settings)
+        stack.push_async_callback(library.aclose)
+        listener = Listener(call_store(settings, redis, blocking), library)
+        phone = CatchAllPhone(
+            settings.data_dir / "sandbox",
+            port=settings.sandbox.sip_port,
+            on_end=listener.ended,
+            keep=settings.sandbox.keep,
+        )
+        port = await phone.start()
+        stack.push_async_callback(phone.aclose)
+        presence = Presence(redis, settings.store.prefix, SystemClock())
+        address = f"127.0.0.1:{port}"
+        await _announced(stack, presence, "phone", address, lambda: {"address": address, "calls": phone.calls_up()})
+        await stop.wait()
+
+
+ROLES: Mapping[str, Callable[[Settings], Awaitable[None]]] = {
+    "api": run_api,
+    "dialer": run_dialer,
+    "courier": run_courier,
+    "phone": run_phone,
+}
+
+
+# -- small pieces of the roots
+
+
+def _courier(settings: Settings, redis: Redis, blocking: Redis) -> Courier:
+    raise NotImplementedError
+
+
+async def _open_line(stack: contextlib.AsyncExitStack, settings: Settings, trunk: Trunk) -> Line:
+    line = line_for(settings, trunk)
+    stack.push_async_callback(line.aclose)
+    if isinstance(line, Lines):
+        await line.start()
+    return line
+
+
+def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Callable[[], Mapping[str, Any]]:
+    def facts() -> Mapping[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "busy": dialer.busy,
+            "problems": list(dialer.problems()),
+            "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
+            "lines": [status.words() for _, line in lines.values() if isinstance(line, Lines) for status in line.status()],
+        }
+
+    return facts
+
+
+async def _announced(
+    stack: contextlib.AsyncExitStack,
+    presence: Presence,
+    role: str,
+    holder: str,
+    facts: Callable[[], Mapping[str, Any]],
+) -> None:
+    telling = asyncio.create_task(presence.keep_announcing(role, holder, facts), name=f"presence {role}")
+
+    async def leave() -> None:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        with contextlib.suppress(Exception):  # the store may be gone before us; the word goes stale by itself
+            await presence.leave(role, holder)
+
+    stack.push_async_callback(leave)
+
+
+def _clients(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Redis, Redis]:
+    if settings.store.redis_url is None:
+        raise SettingsError("TOCSIN_REDIS_URL is not set: one role alone needs a server; `tocsin serve` brings its own")
+    return _client(stack, connect(settings.store.redis_url)), _client(stack, connect_blocking(settings.store.redis_url))
+
+
+def _client(stack: contextlib.AsyncExitStack, redis: Redis) -> Redis:
+    stack.push_async_callback(redis.aclose)
+    return redis
+
+
+def _stop_on_signals() -> asyncio.Event:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _until_stopped(stop: asyncio.Event, working: asyncio.Task[None]) -> None:
+    """Until the signal, or until the work ended by itself, which is a fault that its result tells."""
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        working.result()
