@@ -36,10 +36,15 @@ def main() -> None:
     out = sys.stdout.buffer
     out.write(json.dumps({"rate_hz": rate_hz}).encode() + b"\n")
 
+    broken: list[OSError] = []
+
     def write(samples: int | None, count: int, events: int | None) -> int:
-        if samples and count > 0:
-            out.write(ctypes.string_at(samples, count * 2))
-        return 0
+        try:
+            if samples and count > 0:
+                out.write(ctypes.string_at(samples, count * 2))
+        except OSError as error:  # an exception cannot cross C: it would be printed, and the speech cut
+            broken.append(error)
+        return len(broken)
 
     callback = _CALLBACK(write)  # must outlive the calls below
     espeak.espeak_SetSynthCallback(callback)
@@ -49,6 +54,8 @@ def main() -> None:
     text = asked["text"].encode() + b"\0"
     if espeak.espeak_Synth(text, len(text), 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None):
         refuse("espeak-ng refused the text")
+    if broken:
+        refuse("the speech is longer than a prompt may be")
     out.flush()
 
 

@@ -20,6 +20,7 @@ from gtts import gTTS
 from gtts.lang import tts_langs
 
 from media.audio import AudioError, Limits, decode_bytes
+from media.fetch import is_distrust
 from media.speech import EngineDown, Sound, SpeechError, Utterance, refuse_unheard, speakable
 
 REPLY_MOST_BYTES = 2 * 1024 * 1024  # for 100 characters; a normal reply has 60 kB
@@ -186,18 +187,9 @@ async def _reply(client: httpx2.AsyncClient, request: _Request) -> str:
                     raise EngineDown("the service answered with far too much")
             return body.decode(errors="replace")
     except httpx2.HTTPError as error:
-        if _is_tls(error):
+        if is_distrust(error):
             raise EngineDown("the service's certificate is not to be trusted") from error
         raise EngineDown(f"the service cannot be reached ({type(error).__name__})", again=True) from error
-
-
-def _is_tls(error: BaseException) -> bool:
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def _refuse_status(response: httpx2.Response) -> None:
