@@ -98,7 +98,8 @@ class CatchAllPhone:
     async def start(self) -> int:
         """Listen; returns the SIP port. Raises OSError when the port is taken, BadGreeting for a wrong greeting."""
         shelf = Shelf(self._directory, self._keep)
-        greeting = self._greeting() if callable(self._greeting) else self._greeting
+        path = self._greeting() if callable(self._greeting) else self._greeting
+        greeting = tones.greeting() if path is None else tones.from_wav(path)
         loop = asyncio.get_running_loop()
         self._wire, _ = await loop.create_datagram_endpoint(lambda: _Wire(self._receive), local_addr=self._here)
         self._here = (self._here[0], self._wire.get_extra_info("sockname")[1])
@@ -110,7 +111,7 @@ class CatchAllPhone:
             pacer=Pacer(),
             requests=self._client,
             timers=self._timers,
-            greeting=tones.greeting() if greeting is None else tones.from_wav(greeting),
+            greeting=greeting,
             recording_path=lambda call: shelf.path_for(_call_id(call) or call.request.call_id),
             ended=self._ended,
         )
