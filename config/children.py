@@ -4,20 +4,22 @@ import ctypes
 import os
 import signal
 import socket
+from collections.abc import Mapping
 
-_PR_SET_PDEATHSIG = 1
+PARENT = "TOCSIN_PARENT_PID"  # set by whoever starts a process that must not outlive it
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def die_with_parent(signal_number: int = signal.SIGTERM) -> None:
-    """Ask the kernel for `signal_number` when the parent dies (prctl(2)). Call in the child, first thing.
+def die_with_parent(environ: Mapping[str, str], number: signal.Signals = signal.SIGTERM) -> None:
+    """When a parent stands in the environment: be sent `number` when it dies (prctl(2)). Call it first thing.
 
-    The signal follows the *thread* that forked, so start children from a thread that lives as long as the process.
-    A parent that died before this call is noticed too: then the child ends at once.
+    The signal follows the *thread* that started us: a parent starts processes from its main thread.
     """
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal_number)
-    if os.getppid() != parent:
-        os.kill(os.getpid(), signal_number)
+    if not (parent := environ.get(PARENT)):
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
+    if os.getppid() != int(parent):  # it died before we asked
+        raise SystemExit("the process that started us is gone")
 
 
 def free_port(kind: socket.SocketKind, host: str = "127.0.0.1") -> int:

@@ -1,7 +1,7 @@
 """The composition roots: one per process, and the only place that chooses adapters.
 
-Each root opens what it needs on one exit stack, so that everything closes in reverse order, and returns when the process
-was asked to stop.
+Each root opens what it needs on one exit stack, so that everything closes in reverse order, and returns when the
+process was asked to stop.
 """
 
 import asyncio
@@ -9,13 +9,17 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import httpx2
 import structlog
+from messaging.accounts import Accounts
+from messaging.courier import Courier
+from messaging.guard import AddressPolicy, GuardedTransport
 from redis.asyncio import Redis
 
 from config.settings import Settings, SettingsError
@@ -24,10 +28,7 @@ from media.google import GoogleEngine
 from media.library import PromptLibrary
 from media.offline import EspeakEngine, FliteEngine
 from media.speech import SpeechEngine, first_that_speaks
-from messaging.accounts import Accounts
 from messaging.clock import SystemClock
-from messaging.courier import Courier
-from messaging.guard import AddressPolicy, GuardedTransport
 from messaging.store import connect, connect_blocking
 from sip.lastwords import read_journals
 from sip.line import Line
@@ -48,6 +49,7 @@ from voice.store_valkey import ValkeyCallStore
 log = structlog.get_logger(__name__)
 
 SANDBOX_TRUNK = "sandbox"
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 SANDBOX_CPS = 20.0  # the engine's own ceiling is 20 dials/s per line process
 SANDBOX_SILENT_S = 4.0  # the phone is on this machine: an answered call without a packet for so long is a silent call
 
@@ -70,9 +72,7 @@ def speech_engines(settings: Settings) -> tuple[SpeechEngine, ...]:
 
 def prompt_library(settings: Settings, engines: Sequence[SpeechEngine] | None = None) -> PromptLibrary:
     speech = settings.speech
-    policy = AddressPolicy(
-        guard=settings.webhooks.guard, allow=settings.webhooks.allow, plain_http=speech.media_http
-    )
+    policy = replace(webhook_policy(settings, sandbox=False), plain_http=speech.media_http)
     client = httpx2.AsyncClient(transport=GuardedTransport(policy), trust_env=False, follow_redirects=False)
     return PromptLibrary(
         settings.data_dir / "audio",
@@ -83,6 +83,17 @@ def prompt_library(settings: Settings, engines: Sequence[SpeechEngine] | None = 
         text_max=speech.text_max,
         media_max_s=speech.media_max_s,
     )
+
+
+def webhook_policy(settings: Settings, *, sandbox: bool) -> AddressPolicy:
+    """Where webhooks may go. Those of test keys may stay on this machine, by plain http: nothing leaves it."""
+    hooks = settings.webhooks
+    allow = (*hooks.allow, *(LOOPBACK if sandbox else ()))
+    return AddressPolicy(guard=hooks.guard, allow=allow, plain_http=hooks.plain_http or sandbox)
+
+
+def accounts(settings: Settings, redis: Redis, pepper: bytes) -> Accounts:
+    return Accounts(redis, settings.store.prefix, pepper, SystemClock())
 
 
 def call_store(settings: Settings, redis: Redis, blocking: Redis) -> ValkeyCallStore:
@@ -129,11 +140,25 @@ def line_for(settings: Settings, trunk: Trunk) -> Line:
     )
 
 
+async def probe_lines(settings: Settings) -> str:
+    """Start one line process against nothing and tell what it said. Raises LinesDown."""
+    nowhere = Trunk(id="probe", name="probe", uris=(TrunkUri("127.0.0.1", 9),))
+    with tempfile.TemporaryDirectory(prefix="tocsin-probe-") as folder:
+        lines = Lines(nowhere, most=1, journal_dir=Path(folder))
+        try:
+            await lines.start()
+            ready = lines.status()[0].ready
+        finally:
+            await lines.aclose()
+    warnings = "; ".join(ready.checks)
+    return f"PJSIP {ready.version}, {ready.capacity} calls per process" + (f" ({warnings})" if warnings else "")
+
+
 @contextlib.asynccontextmanager
 async def open_accounts(settings: Settings, url: str) -> AsyncIterator[Accounts]:
     async with contextlib.AsyncExitStack() as stack:
         redis = _client(stack, connect(url))
-        yield Accounts(redis, settings.store.prefix, installation.pepper(settings), SystemClock())
+        yield accounts(settings, redis, installation.pepper(settings))
 
 
 # -- the processes
@@ -142,22 +167,13 @@ async def open_accounts(settings: Settings, url: str) -> AsyncIterator[Accounts]
 async def run_api(settings: Settings) -> None:
     from voice.api.app import create_app
     from voice.api.server import server
-    from voice.api_parts import api_parts
+    from voice.compose_api import api_parts
 
     async with contextlib.AsyncExitStack() as stack:
         parts = await api_parts(settings, stack)
-        app = create_app(parts)
-        http = server(app, settings.http)
-        http.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # ours drains first
-        stop = _stop_on_signals()
-        sockets = [socket.socket(fileno=int(os.environ["TOCSIN_LISTEN_FD"]))] if "TOCSIN_LISTEN_FD" in os.environ else None
-        serving = asyncio.create_task(http.serve(sockets=sockets), name="http")
-        stopping = asyncio.create_task(stop.wait(), name="stop")
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        parts.draining.set()
-        http.should_exit = True
-        await serving
+        handed = os.environ.get("TOCSIN_LISTEN_FD")  # `tocsin serve` holds the listening socket
+        sockets = [socket.socket(fileno=int(handed))] if handed else None
+        await server(create_app(parts), settings.http, parts.draining).serve(sockets=sockets)
 
 
 async def run_dialer(settings: Settings) -> None:
@@ -165,7 +181,7 @@ async def run_dialer(settings: Settings) -> None:
     holder = f"{socket.gethostname()}:{os.getpid()}"
     async with contextlib.AsyncExitStack() as stack:
         stop = _stop_on_signals()
-        redis, blocking = _clients(stack, settings)
+        redis, blocking = clients(stack, settings)
         store = call_store(settings, redis, blocking)
         library = prompt_library(settings)
         stack.push_async_callback(library.aclose)
@@ -180,10 +196,8 @@ async def run_dialer(settings: Settings) -> None:
                 lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
-        await recover(desk, by_id, lambda: read_journals(last_words))
-        dialer = Dialer(
-            desk, lines, holder=holder, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s
-        )
+        await recover(desk, lambda: read_journals(last_words), by_id)
+        dialer = Dialer(desk, lines, holder=holder, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s)
         presence = Presence(redis, settings.store.prefix, clock)
         facts = _dialer_facts(dialer, lines)
         await _announced(stack, presence, "dialer", holder, facts)
@@ -196,7 +210,7 @@ async def run_dialer(settings: Settings) -> None:
 async def run_courier(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = _stop_on_signals()
-        redis, blocking = _clients(stack, settings)
+        redis, blocking = clients(stack, settings)
         courier = _courier(settings, redis, blocking)
         presence = Presence(redis, settings.store.prefix, SystemClock())
         await _announced(stack, presence, "courier", f"{socket.gethostname()}:{os.getpid()}", dict)
@@ -209,7 +223,7 @@ async def run_courier(settings: Settings) -> None:
 async def run_phone(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = _stop_on_signals()
-        redis, blocking = _clients(stack, settings)
+        redis, blocking = clients(stack, settings)
         library = prompt_library(settings)
         stack.push_async_callback(library.aclose)
         listener = Listener(call_store(settings, redis, blocking), library)
@@ -227,7 +241,7 @@ async def run_phone(settings: Settings) -> None:
         await stop.wait()
 
 
-ROLES: Mapping[str, Callable[[Settings], Awaitable[None]]] = {
+ROLES: Mapping[str, Callable[[Settings], Coroutine[Any, Any, None]]] = {
     "api": run_api,
     "dialer": run_dialer,
     "courier": run_courier,
@@ -257,7 +271,12 @@ def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Ca
             "busy": dialer.busy,
             "problems": list(dialer.problems()),
             "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
-            "lines": [status.words() for _, line in lines.values() if isinstance(line, Lines) for status in line.status()],
+            "lines": [
+                {"trunk": trunk_id, "pid": status.ready.pid, "version": status.ready.version, "busy": status.busy}
+                for trunk_id, (_, line) in lines.items()
+                if isinstance(line, Lines)
+                for status in line.status()
+            ],
         }
 
     return facts
@@ -281,7 +300,7 @@ async def _announced(
     stack.push_async_callback(leave)
 
 
-def _clients(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Redis, Redis]:
+def clients(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Redis, Redis]:
     if settings.store.redis_url is None:
         raise SettingsError("TOCSIN_REDIS_URL is not set: one role alone needs a server; `tocsin serve` brings its own")
     return _client(stack, connect(settings.store.redis_url)), _client(stack, connect_blocking(settings.store.redis_url))

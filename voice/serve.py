@@ -13,19 +13,19 @@ what they left, the store goes last. A second signal means now.
 
 import asyncio
 import contextlib
-import functools
 import os
 import signal
 import socket
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
-from messaging.embedded import EmbeddedValkey
 
-from config.children import die_with_parent, free_port
+from config.children import PARENT, free_port
 from config.settings import Settings
+from messaging.embedded import EmbeddedValkey
 from voice.installation import keep_secrets
 
 log = structlog.get_logger()
@@ -48,8 +48,6 @@ class Role:
     name: str
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
-    stopping: bool = False
-    ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Serve:
@@ -62,6 +60,7 @@ class Serve:
         self._roles: dict[str, Role] = {}
         self._watchers: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._stopping = False
         self.redis_url = settings.store.redis_url or ""
         self.base_url = ""
 
@@ -85,10 +84,11 @@ class Serve:
         host, port = listener.getsockname()[:2]
         self.base_url = f"http://{host}:{port}"
         if not self.redis_url:
-            valkey = await self._stack.enter_async_context(EmbeddedValkey(data_dir / "valkey"))
+            valkey = await self._stack.enter_async_context(EmbeddedValkey(data_dir / VALKEY))
             self.redis_url = valkey.url
         self._stack.push_async_callback(self._stop)
         self._environ |= {
+            PARENT: str(os.getpid()),
             "TOCSIN_DATA_DIR": str(data_dir),
             "TOCSIN_REDIS_URL": self.redis_url,
             "TOCSIN_HTTP__HOST": host,
@@ -119,7 +119,6 @@ class Serve:
             pass_fds=pass_fds,
             # The terminal's Ctrl-C goes to serve alone, which then stops the others in order.
             start_new_session=True,
-            preexec_fn=functools.partial(die_with_parent, signal.SIGTERM),
         )
 
     async def _watch(self, role: Role, pass_fds: tuple[int, ...]) -> None:
@@ -130,8 +129,7 @@ class Serve:
             if process is None:
                 return
             code = await process.wait()
-            if role.stopping:
-                role.ended.set()
+            if self._stopping:
                 return
             short_lives = short_lives + 1 if loop.time() - started < HEALTHY_AFTER_S else 0
             log.error("process ended", role=role.name, exit=_in_words(code), restarts=role.restarts)
@@ -140,8 +138,7 @@ class Serve:
                     self._failed.set_result(f"{role.name} cannot start ({_in_words(code)}); its last lines say why")
                 return
             await asyncio.sleep(min(BACKOFF_MOST_S, 0.1 * 2**role.restarts))
-            if role.stopping:
-                role.ended.set()
+            if self._stopping:
                 return
             role.restarts += 1
             await self._launch(role, pass_fds)
@@ -149,7 +146,8 @@ class Serve:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set; raises CannotServe when a process will not start."""
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({stopping, self._failed}, return_when=asyncio.FIRST_COMPLETED)
+        waiting: set[asyncio.Future[Any]] = {stopping, self._failed}
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if self._failed.done():
             raise CannotServe(self._failed.result())
@@ -168,8 +166,7 @@ class Serve:
 
     async def _stop(self) -> None:
         bound = self.settings.dialer.drain_s + STOP_MARGIN_S
-        for role in self._roles.values():
-            role.stopping = True
+        self._stopping = True
         # The api goes first so that nothing new arrives; the dialer may take its time; the courier then has it all.
         for name in ("api", "dialer", "courier", "phone"):
             if name in self._roles:
@@ -190,6 +187,7 @@ class Serve:
             await role.process.wait()
 
 
+VALKEY = "valkey"  # the embedded store, under data_dir
 EXIT_CONFIG = 3  # of the command line: a setting is wrong, so starting again cannot help
 
 

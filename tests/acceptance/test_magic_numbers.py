@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from sip.sandbox.scripts import MAGIC
 
 from config.settings import load
+from sip.sandbox.scripts import MAGIC
 from tests.service import Service
 from voice.cli.receiver import Receiver
 from voice.installation import webhook_secret

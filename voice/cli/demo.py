@@ -162,7 +162,7 @@ async def _until_ready(story: Story, http: httpx2.AsyncClient, began: float) -> 
         while True:
             with contextlib.suppress(httpx2.HTTPError):
                 response = await http.get("/readyz", params={"verbose": "1"})
-                parts = response.json().get("checks", {})
+                parts = {check["name"]: check for check in response.json().get("checks", [])}
                 for name in _PARTS:
                     if name in parts and parts[name]["ok"] and name not in shown:
                         shown.add(name)
@@ -172,7 +172,7 @@ async def _until_ready(story: Story, http: httpx2.AsyncClient, began: float) -> 
             await asyncio.sleep(0.05)
 
 
-_PARTS = {"store": "Store", "speech": "Voice", "lines": "Lines", "phone": "Catch-all phone", "api": "API"}
+_PARTS = {"store": "Store", "speech": "Voice", "lines": "Lines", "phone": "Catch-all phone"}
 
 
 async def _follow(story: Story, http: httpx2.AsyncClient, call_id: str) -> None:

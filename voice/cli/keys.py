@@ -3,16 +3,18 @@
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from messaging.accounts import Accounts, Key, Mode
 
-from config.settings import SettingsError, load
+from config.settings import Settings, SettingsError, load
+from messaging.embedded import embedded_url, socket_path
+from messaging.errors import NotFound
 from voice.compose import open_accounts
-from voice.embedded_address import socket_url
+from voice.serve import VALKEY
 
 
 def run_create(*, live: bool, name: str, expires_days: int | None, data: str | None, as_json: bool) -> int:
@@ -29,7 +31,7 @@ def run_create(*, live: bool, name: str, expires_days: int | None, data: str | N
 
 
 def run_list(*, data: str | None, as_json: bool) -> int:
-    keys: list[Key] = _with_accounts(data, lambda accounts: accounts.list())
+    keys: list[Key] = _with_accounts(data, lambda accounts: accounts.list(_settings(data).account.id))
     if as_json:
         print(json.dumps([_shown(key) for key in keys]))
         return 0
@@ -40,19 +42,23 @@ def run_list(*, data: str | None, as_json: bool) -> int:
 
 
 def run_revoke(key_id: str, *, data: str | None) -> int:
-    found: bool = _with_accounts(data, lambda accounts: accounts.revoke(key_id))
-    print("revoked" if found else f"there is no key {key_id}; see: tocsin keys list")
-    return 0 if found else 5
+    try:
+        _with_accounts(data, lambda accounts: accounts.revoke(_settings(data).account.id, key_id))
+    except NotFound:
+        print(f"tocsin: there is no key {key_id}; see: tocsin keys list", file=sys.stderr)
+        return 5
+    print("revoked")
+    return 0
 
 
-def _settings(data: str | None) -> Any:
+def _settings(data: str | None) -> Settings:
     return load(os.environ, overrides={"data_dir": data})
 
 
 def _with_accounts(data: str | None, do: Callable[[Accounts], Awaitable[Any]]) -> Any:
     settings = _settings(data)
-    url = settings.store.redis_url or socket_url(Path(settings.data_dir))
-    if url is None:
+    url = settings.store.redis_url or embedded_url(settings.data_dir / VALKEY)
+    if settings.store.redis_url is None and not socket_path(settings.data_dir / VALKEY).exists():
         raise SettingsError(
             f"no service is running on {settings.data_dir}: start `tocsin serve --data {settings.data_dir}`, "
             "or set TOCSIN_REDIS_URL"

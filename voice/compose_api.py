@@ -1,0 +1,143 @@
+"""What the API process is made of. Apart from compose.py, because only this process has to load FastAPI."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from random import SystemRandom
+
+from messaging.guard import check_url
+from redis.asyncio import Redis
+
+from config.settings import Settings
+from media.speech import SpeechEngine, SpeechError, Utterance
+from messaging.clock import SystemClock
+from messaging.errors import ServiceError
+from messaging.store import durability
+from sip import ladder
+from sip.sandbox.scripts import MAGIC
+from voice import compose
+from voice.api.parts import Api, Check
+from voice.calls import Call
+from voice.installation import pepper
+from voice.presence import Presence
+from voice.sending import Sending
+from voice.version import pjsip_version, tocsin_version
+
+VOICE_LOOKED_AT_S = 60.0  # a render is not free: once a minute is often enough to know that a voice works
+
+
+async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api:
+    clock = SystemClock()
+    redis, blocking = compose.clients(stack, settings)
+    store = compose.call_store(settings, redis, blocking)
+    engines = compose.speech_engines(settings)
+    library = compose.prompt_library(settings, engines)
+    stack.push_async_callback(library.aclose)
+    accounts = compose.accounts(settings, redis, pepper(settings))
+    accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
+    presence = Presence(redis, settings.store.prefix, clock)
+    return Api(
+        settings=settings,
+        clock=clock,
+        store=store,
+        sending=Sending(store, library, settings, clock, SystemRandom()),
+        accounts=accounts,
+        prompts=library,
+        refuse_url=_refusal(settings),
+        speaks=lambda language: any(engine.speaks(language) for engine in engines),
+        checks=_checks(settings, redis, engines, presence),
+        ladder_text=_ladder_text,
+        recording=_recording(settings.data_dir / "recordings"),
+        magic=[{"number": number, "does": script.title} for number, script in MAGIC.items()],
+        version=tocsin_version(),
+    )
+
+
+def _refusal(settings: Settings) -> Callable[[str, bool], Awaitable[str | None]]:
+    async def refuse(url: str, sandbox: bool) -> str | None:
+        try:
+            check_url(url, compose.webhook_policy(settings, sandbox=sandbox))
+        except ServiceError as no:
+            return no.detail
+        return None
+
+    return refuse
+
+
+def _ladder_text(kept: str) -> str:
+    return ladder.as_text(ladder.from_json(kept), us="tocsin", them="trunk")
+
+
+def _recording(folder: Path) -> Callable[[Call], Awaitable[Path | None]]:
+    async def recording(call: Call) -> Path | None:
+        path = folder / f"{call.call_id}.wav"  # an id of ours, never a user's word (R20)
+        return path if await asyncio.to_thread(path.is_file) else None
+
+    return recording
+
+
+def _checks(
+    settings: Settings, redis: Redis, engines: Sequence[SpeechEngine], presence: Presence
+) -> tuple[Callable[[], Awaitable[Check]], ...]:
+    voice = _VoiceCheck(engines)
+
+    async def store() -> Check:
+        found = await durability(redis, settings.store.policy)
+        how = "embedded" if settings.store.redis_url and "valkey.sock" in settings.store.redis_url else "by URL"
+        detail = f"{found.version} {how}, append-only, fsync {settings.store.policy}"
+        return Check("store", found.ok, detail if found.ok else "; ".join(found.reasons))
+
+    async def lines() -> Check:
+        dialers = await presence.present("dialer")
+        if not dialers:
+            return Check("lines", False, "no dialer is running: calls would wait")
+        total = sum(sum(dialer["trunks"].values()) for dialer in dialers)
+        processes = sum(len(dialer["lines"]) for dialer in dialers)
+        problems = [problem for dialer in dialers for problem in dialer["problems"]]
+        how = "simulated" if settings.simulate else f"PJSIP {pjsip_version()}"
+        detail = f"{how}, {processes} line processes up, room for {total} calls"
+        return Check("lines", True, "; ".join([detail, *problems]))
+
+    async def phone() -> Check:
+        phones = await presence.present("phone")
+        if phones:
+            return Check("phone", True, f"{phones[0]['address']}, answers every number", required=False)
+        return Check("phone", False, "not running: test keys have nothing to call", required=False)
+
+    async def courier() -> Check:
+        there = await presence.present("courier")
+        return Check("courier", bool(there), "" if there else "not running: webhooks wait", required=False)
+
+    checks: list[Callable[[], Awaitable[Check]]] = [store, voice.check, lines, courier]
+    if settings.sandbox.enabled and not settings.simulate:
+        checks.append(phone)
+    return tuple(checks)
+
+
+class _VoiceCheck:
+    """Renders one word; remembers a success for a while, asks again after a failure."""
+
+    def __init__(self, engines: Sequence[SpeechEngine]) -> None:
+        self._engines = engines
+        self._good_until = 0.0
+        self._detail = ""
+        self._asking = asyncio.Lock()
+
+    async def check(self) -> Check:
+        async with self._asking:
+            if asyncio.get_running_loop().time() < self._good_until:
+                return Check("speech", True, self._detail)
+            said: list[str] = []
+            # Offline voices first: one that works here is proof enough, and costs no stranger a request.
+            for engine in sorted(self._engines, key=lambda engine: engine.name == "gtts"):
+                try:
+                    await engine.speak(Utterance("Ready.", "en-gb"))
+                except SpeechError as error:
+                    said.append(f"{engine.name}: {error}")
+                    continue
+                self._good_until = asyncio.get_running_loop().time() + VOICE_LOOKED_AT_S
+                where = "online" if engine.name == "gtts" else "offline"
+                self._detail = f"{engine.name}, {where}"
+                return Check("speech", True, self._detail)
+            return Check("speech", False, "; ".join(said) or "no engine is configured")
