@@ -10,6 +10,7 @@ import sys
 import warnings
 import wave
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +30,8 @@ with warnings.catch_warnings():
 __all__ = [
     "AudioError",
     "Limits",
-    "decode_bytes",
     "decode_file",
+    "decode_parts",
     "finish",
     "from_pcm16",
     "is_silent",
@@ -69,7 +70,7 @@ class Limits:
     rate_most_hz: int = 16_000
     wall_s: float = 15.0
     cpu_s: int = 10
-    memory_bytes: int = 384 * 1024 * 1024  # address space: the libraries alone map 110 MB
+    memory_bytes: int = 256 * 1024 * 1024  # address space: the libraries alone map 110 MB
 
 
 async def decode_file(path: Path, limits: Limits = Limits()) -> Sound:
@@ -79,30 +80,31 @@ async def decode_file(path: Path, limits: Limits = Limits()) -> Sound:
     except OSError as error:
         raise AudioError(f"the audio file cannot be opened: {error.strerror}") from error
     try:
-        return await _decode(descriptor, limits)
+        return await _decode([descriptor], limits)
     finally:
         os.close(descriptor)
 
 
-async def decode_bytes(content: bytes, limits: Limits = Limits()) -> Sound:
-    """The same for what came from a network."""
-    with memory_file(content) as descriptor:
-        return await _decode(descriptor, limits)
+async def decode_parts(parts: Sequence[bytes], limits: Limits = Limits()) -> Sound:
+    """Several files as one sound. Not one file of their bytes: an MP3's first header may tell where it ends."""
+    with ExitStack() as stack:
+        return await _decode([stack.enter_context(memory_file(part)) for part in parts], limits)
 
 
-async def _decode(descriptor: int, limits: Limits) -> Sound:
-    head = os.pread(descriptor, 16, 0)
-    if not head:
-        raise AudioError("the audio file is empty")
-    if _is_aac(head):
-        raise AudioError(_AAC)
-    program = [sys.executable, "-I", str(Path(__file__).with_name("decoder.py")), str(descriptor)]
+async def _decode(descriptors: Sequence[int], limits: Limits) -> Sound:
+    for descriptor in descriptors:
+        head = os.pread(descriptor, 16, 0)
+        if not head:
+            raise AudioError("the audio file is empty")
+        if _is_aac(head):
+            raise AudioError(_AAC)
+    program = [sys.executable, "-I", str(Path(__file__).with_name("decoder.py")), *map(str, descriptors)]
     asked = {"seconds_most": limits.seconds_most, "rate_most_hz": limits.rate_most_hz}
     # The header line and half a second for the resampler's tail, besides the samples.
-    output = 200 + round((limits.seconds_most + 0.5) * limits.rate_most_hz) * 4
+    output = 200 + round((limits.seconds_most + 0.5 * len(descriptors)) * limits.rate_most_hz) * 4
     bounds = Bounds(limits.wall_s, limits.cpu_s, limits.memory_bytes, output)
     try:
-        finished = await run(program, json.dumps(asked).encode(), bounds, open_files=(descriptor,))
+        finished = await run(program, json.dumps(asked).encode(), bounds, open_files=descriptors)
     except ChildError as error:
         raise AudioError(f"the audio file could not be decoded: {error}") from error
     if finished.status == _REFUSED:

@@ -19,7 +19,7 @@ import httpx2
 from gtts import gTTS
 from gtts.lang import tts_langs
 
-from media.audio import AudioError, Limits, decode_bytes
+from media.audio import AudioError, Limits, decode_parts
 from media.fetch import is_distrust
 from media.speech import EngineDown, Sound, SpeechError, Utterance, refuse_unheard, speakable
 
@@ -88,19 +88,19 @@ class GoogleEngine:
         text = speakable(utterance.text)
         try:
             async with asyncio.timeout(self._deadline_s):
-                mp3 = await self._fetched(_requests(text, language, utterance))
-                sound = await decode_bytes(mp3, Limits(rate_most_hz=24_000))
+                mp3s = await self._fetched(_requests(text, language, utterance))
+                sound = await decode_parts(mp3s, Limits(rate_most_hz=24_000))
         except TimeoutError:
             raise EngineDown(f"no audio from the service within {self._deadline_s:g} s") from None
         except AudioError as error:
             raise EngineDown(f"the service gave no usable audio: {error}") from error
         return refuse_unheard(text, sound)
 
-    async def _fetched(self, requests: list["_Request"]) -> bytes:
-        """The MP3 of all parts, or an error: half a message is none."""
+    async def _fetched(self, requests: list["_Request"]) -> list[bytes]:
+        """The MP3 of each part, or an error: half a message is none."""
         self._budget.take(len(requests))
         async with httpx2.AsyncClient(verify=self._tls, timeout=self._deadline_s, follow_redirects=False) as client:
-            return b"".join([_audio(await _reply(client, request)) for request in requests])
+            return [_audio(await _reply(client, request)) for request in requests]
 
 
 class _Request:
