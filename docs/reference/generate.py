@@ -7,7 +7,7 @@ from messaging.errors import ServiceError, catalogue
 from sip.causes import CAUSE_CODES, Again, Cause
 from sip.events import Ended, Origin, Phase
 from sip.outcomes import NEVER_DIALLED, NEVER_NEXT_TRUNK, SIP_CODES, judge, never_dialled, of_answer
-from voice.explain import EXIT_CODES, Exit, explain, know_all_errors
+from voice.explain import ERROR_HOMES, EXIT_CODES, Exit, explain, know_all_errors
 
 HERE = Path(__file__).parent
 MADE_BY = "<!-- Made by docs/reference/generate.py from the code; edit there. -->"
@@ -171,7 +171,7 @@ def _own_rows() -> Iterator[tuple[str, ...]]:
 
 
 def _is_ours(kind: type[ServiceError]) -> bool:
-    return kind.__module__.partition(".")[0] in ("messaging", "voice")
+    return kind.__module__ in ERROR_HOMES
 
 
 def pages() -> dict[Path, str]:

@@ -1,5 +1,6 @@
 """Every word and number we ever say has a title, a sentence, a verdict and a next step."""
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from sip.causes import CAUSE_CODES, Again, Cause
 from sip.outcomes import NEVER_DIALLED, SIP_CODES, never_dialled, of_answer
 from voice.calls import Status
 from voice.explain import (
+    ERROR_HOMES,
     EXIT_CODES,
     Exit,
     Explanation,
@@ -54,6 +56,24 @@ def test_every_code_has_a_cause_and_a_fix() -> None:
         assert len(entry.sentence) > 10, code
         assert entry.next_step, code
         assert entry.fault in faults, code
+
+
+def test_every_module_that_defines_an_error_is_known_to_explain() -> None:
+    root = REFERENCE.parents[1]
+    bases: dict[str, tuple[str, set[str]]] = {}  # class -> its module, the names of its bases
+    for path in sorted([*root.glob("messaging/**/*.py"), *root.glob("voice/**/*.py")]):
+        module = ".".join(path.relative_to(root).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases[node.name] = (module, {base.id for base in node.bases if isinstance(base, ast.Name)})
+    errors = {"ServiceError"}
+    for _ in range(10):  # deeper than any family of errors
+        errors |= {name for name, (_, above) in bases.items() if above & errors}
+
+    homes = {bases[name][0] for name in errors}
+
+    assert "messaging.numbers" in homes
+    assert homes <= set(ERROR_HOMES), "add them to ERROR_HOMES, then run: python docs/reference/generate.py"
 
 
 def test_nothing_is_explained_that_does_not_exist() -> None:
