@@ -115,6 +115,8 @@ _ALIASES = {
 def explain(code: str) -> Explanation | None:
     """What `code` means, in any case: a cause or its number, a status, an error code, a SIP answer. None: unknown."""
     asked = code.strip()[:100]
+    if asked.isupper():  # written like an error code: then INVALID_NUMBER is the error, not the cause of that name
+        know_all_errors()
     if asked in catalogue():
         return _of_error(catalogue()[asked])
     answer = _SIP.fullmatch(asked)

@@ -3,6 +3,8 @@
 import ast
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -118,6 +120,14 @@ def test_trying_again_is_promised_only_where_the_outcome_allows_it() -> None:
 )
 def test_a_code_is_found_however_it_is_written(asked: str, code: str) -> None:
     assert known(asked).code == code
+
+
+def test_an_error_is_told_from_the_cause_of_the_same_name_in_a_fresh_process() -> None:
+    program = "from voice.explain import explain; print(explain('INVALID_NUMBER').code, explain('invalid_number').code)"
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+
+    assert done.stdout.split() == ["INVALID_NUMBER", "invalid_number"]
 
 
 def test_a_sip_answer_is_told_by_its_number_and_phrase() -> None:
