@@ -160,7 +160,7 @@ class HighRiskNumber(NumberError):
     """This destination is closed, because it is mostly called by fraud."""
 
     code, title = "HIGH_RISK_NUMBER", "High-risk destination"
-    hint = "Ask the operator to allow the prefix, if you really have people there."
+    hint = "Reach the person another way, or ask the operator."
 
 
 class SandboxNumber(NumberError):

@@ -17,6 +17,7 @@ from sip.events import Ended, Origin, Phase
 
 __all__ = [
     "CAUSE_CODES",
+    "NEVER_DIALLED",
     "NEVER_NEXT_TRUNK",
     "SIP_CODES",
     "Again",
@@ -156,6 +157,9 @@ _WORKER_LOST = _outcome(_E.FAILED, _C.WORKER_LOST, _A.UNCERTAIN)
 
 NEVER_NEXT_TRUNK = frozenset({486, 600, 603, 607, 608})
 """A person answered these: no other trunk is tried, whatever the trunk's failover policy says."""
+
+NEVER_DIALLED: tuple[Cause, ...] = tuple(_NEVER_DIALLED)
+"""The causes that `never_dialled` knows."""
 
 SIP_CODES: tuple[int, ...] = tuple(sorted(_REMOTE))
 """Every final answer that has a row of its own."""
