@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from sip.sandbox.phone import CatchAllPhone, PhoneCall
 
@@ -29,23 +30,26 @@ class PhoneProcess:
         self.port = 0
         self.cpu_s = 0.0
 
-    async def _line(self) -> dict[str, object]:
+    def cpu_now(self) -> float:
+        """CPU seconds the child has used so far (Linux)."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    async def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         async with asyncio.timeout(PATIENCE_S):
             line = await self._process.stdout.readline()
         if not line:
             raise AssertionError("the phone's process has ended")
-        found: dict[str, object] = json.loads(line)
+        found: dict[str, Any] = json.loads(line)
         return found
 
     async def opened(self) -> None:
-        self.port = int((await self._line())["port"])  # type: ignore[call-overload]  # JSON of our own child
+        self.port = int((await self._line())["port"])
 
     async def ended(self) -> PhoneCall:
         """The next call that is over."""
-        found = await self._line()
-        recording = found["recording"]
-        return PhoneCall(**{**found, "recording": Path(str(recording)) if recording else None})  # type: ignore[arg-type]  # as above
+        return _as_call(await self._line())
 
     async def close(self) -> list[PhoneCall]:
         """End the child in good order; the calls nobody asked for."""
@@ -55,12 +59,16 @@ class PhoneProcess:
         while True:
             found = await self._line()
             if "cpu_s" in found:
-                self.cpu_s = float(found["cpu_s"])  # type: ignore[arg-type]  # as above
+                self.cpu_s = float(found["cpu_s"])
                 break
             calls.append(found)
         async with asyncio.timeout(PATIENCE_S):
             await self._process.wait()
-        return [PhoneCall(**call) for call in calls]  # type: ignore[arg-type]  # as above
+        return [_as_call(call) for call in calls]
+
+
+def _as_call(found: dict[str, Any]) -> PhoneCall:
+    return PhoneCall(**{**found, "recording": Path(found["recording"]) if found["recording"] else None})
 
 
 @contextlib.asynccontextmanager
@@ -91,7 +99,7 @@ async def phone_process(directory: Path) -> AsyncIterator[PhoneProcess]:
 
 
 async def _serve(directory: Path) -> None:
-    def tell(found: dict[str, object]) -> None:
+    def tell(found: dict[str, Any]) -> None:
         print(json.dumps(found, default=str), flush=True)
 
     phone = CatchAllPhone(directory, on_end=lambda call: tell(dataclasses.asdict(call)))

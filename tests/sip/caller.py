@@ -145,7 +145,7 @@ class Caller:
     async def next(self) -> Heard:
         async with asyncio.timeout(PATIENCE_S):
             at, data = await self.socket.heard.get()
-        heard = Heard(at, data.decode())
+        heard = Heard(at, data.decode(errors="backslashreplace"))
         self.seen.append(heard)
         return heard
 

@@ -8,7 +8,7 @@ import pytest
 
 from sip.sandbox.scripts import script_for
 from tests.sip.caller import Caller, Rtp, udp
-from tests.sip.phones import QUICK, MakeCaller, MakePhone, RingingPhone
+from tests.sip.phones import QUICK, MakeCaller, MakePhone, Reachable, RingingPhone
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ async def make_caller() -> AsyncIterator[MakeCaller]:
     callers: list[Caller] = []
     numbers = itertools.count()
 
-    async def make(phone: RingingPhone, number: str = "12025550100") -> Caller:
+    async def make(phone: Reachable, number: str = "12025550100") -> Caller:
         sip, rtp, rtcp = await udp(), await udp(), await udp()
         caller = Caller(phone.port, *sip, rtp=Rtp(*rtp, *rtcp), number=number)
         caller.call_id = f"test-{next(numbers)}-{caller.port}"

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Protocol
 
 from sip.sandbox.phone import CatchAllPhone, PhoneCall
 from sip.sandbox.transactions import Timers
@@ -24,6 +25,10 @@ class RingingPhone:
     async def over(self) -> PhoneCall:
         async with asyncio.timeout(PATIENCE_S):
             return await self.ended.get()
+
+
+class Reachable(Protocol):
+    port: int
 
 
 MakePhone = Callable[..., Awaitable[RingingPhone]]
