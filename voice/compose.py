@@ -15,11 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import structlog
-from messaging.accounts import Accounts
-from messaging.courier import Courier
-from messaging.guard import AddressPolicy, GuardedTransport
 from redis.asyncio import Redis
 
 from config.settings import Settings, SettingsError
@@ -28,8 +24,14 @@ from media.google import GoogleEngine
 from media.library import PromptLibrary
 from media.offline import EspeakEngine, FliteEngine
 from media.speech import SpeechEngine, first_that_speaks
+from messaging.accounts import Accounts, Mode
 from messaging.clock import SystemClock
+from messaging.courier import Courier
+from messaging.guard import AddressPolicy, guarded_client
+from messaging.outbox import HOOK_QUEUE, queue_keys
+from messaging.queue_valkey import ValkeyQueue
 from messaging.store import connect, connect_blocking
+from messaging.webhooks import standard
 from sip.lastwords import read_journals
 from sip.line import Line
 from sip.lines import Lines
@@ -49,7 +51,6 @@ from voice.store_valkey import ValkeyCallStore
 log = structlog.get_logger(__name__)
 
 SANDBOX_TRUNK = "sandbox"
-LOOPBACK = ("127.0.0.0/8", "::1/128")
 SANDBOX_CPS = 20.0  # the engine's own ceiling is 20 dials/s per line process
 SANDBOX_SILENT_S = 4.0  # the phone is on this machine: an answered call without a packet for so long is a silent call
 
@@ -73,7 +74,7 @@ def speech_engines(settings: Settings) -> tuple[SpeechEngine, ...]:
 def prompt_library(settings: Settings, engines: Sequence[SpeechEngine] | None = None) -> PromptLibrary:
     speech = settings.speech
     policy = replace(webhook_policy(settings, sandbox=False), plain_http=speech.media_http)
-    client = httpx2.AsyncClient(transport=GuardedTransport(policy), trust_env=False, follow_redirects=False)
+    client = guarded_client(policy, connect_s=settings.webhooks.connect_s, total_s=speech.media_deadline_s)
     return PromptLibrary(
         settings.data_dir / "audio",
         first_that_speaks(engines or speech_engines(settings), speech.deadline_s),
@@ -88,8 +89,8 @@ def prompt_library(settings: Settings, engines: Sequence[SpeechEngine] | None = 
 def webhook_policy(settings: Settings, *, sandbox: bool) -> AddressPolicy:
     """Where webhooks may go. Those of test keys may stay on this machine, by plain http: nothing leaves it."""
     hooks = settings.webhooks
-    allow = (*hooks.allow, *(LOOPBACK if sandbox else ()))
-    return AddressPolicy(guard=hooks.guard, allow=allow, plain_http=hooks.plain_http or sandbox)
+    policy = AddressPolicy(guard=hooks.guard, allow=hooks.allow, plain_http=hooks.plain_http)
+    return policy.with_loopback() if sandbox else policy
 
 
 def accounts(settings: Settings, redis: Redis, pepper: bytes) -> Accounts:
@@ -210,9 +211,8 @@ async def run_dialer(settings: Settings) -> None:
 async def run_courier(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = _stop_on_signals()
-        redis, blocking = clients(stack, settings)
-        courier = _courier(settings, redis, blocking)
-        presence = Presence(redis, settings.store.prefix, SystemClock())
+        courier = _courier(stack, settings)
+        presence = Presence(clients(stack, settings)[0], settings.store.prefix, SystemClock())
         await _announced(stack, presence, "courier", f"{socket.gethostname()}:{os.getpid()}", dict)
         working = asyncio.create_task(courier.run(), name="courier")
         await _until_stopped(stop, working)
@@ -252,8 +252,28 @@ ROLES: Mapping[str, Callable[[Settings], Coroutine[Any, Any, None]]] = {
 # -- small pieces of the roots
 
 
-def _courier(settings: Settings, redis: Redis, blocking: Redis) -> Courier:
-    raise NotImplementedError
+def _courier(stack: contextlib.AsyncExitStack, settings: Settings) -> Courier:
+    redis, blocking = clients(stack, settings)
+    hooks, prefix = settings.webhooks, settings.store.prefix
+    http = {
+        mode: guarded_client(
+            webhook_policy(settings, sandbox=mode is Mode.TEST), connect_s=hooks.connect_s, total_s=hooks.total_s
+        )
+        for mode in Mode
+    }
+    for client in http.values():
+        stack.push_async_callback(client.aclose)
+    secret = installation.webhook_secret(settings)
+    return Courier(
+        ValkeyQueue(redis, blocking, queue_keys(prefix, HOOK_QUEUE)),
+        redis,
+        prefix,
+        http,
+        lambda _owner: (secret,),
+        SystemClock(),
+        schedule=standard(hooks.schedule_s, hooks.jitter),
+        total_s=hooks.total_s,
+    )
 
 
 async def _open_line(stack: contextlib.AsyncExitStack, settings: Settings, trunk: Trunk) -> Line:

@@ -129,7 +129,7 @@ class Serve:
             if process is None:
                 return
             code = await process.wait()
-            if self._stopping:
+            if self._is_stopping():
                 return
             short_lives = short_lives + 1 if loop.time() - started < HEALTHY_AFTER_S else 0
             log.error("process ended", role=role.name, exit=_in_words(code), restarts=role.restarts)
@@ -138,7 +138,7 @@ class Serve:
                     self._failed.set_result(f"{role.name} cannot start ({_in_words(code)}); its last lines say why")
                 return
             await asyncio.sleep(min(BACKOFF_MOST_S, 0.1 * 2**role.restarts))
-            if self._stopping:
+            if self._is_stopping():
                 return
             role.restarts += 1
             await self._launch(role, pass_fds)
@@ -151,6 +151,9 @@ class Serve:
         stopping.cancel()
         if self._failed.done():
             raise CannotServe(self._failed.result())
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
 
     def pid(self, role: str) -> int:
         """Of a running role, for the doctor and for tests that kill it."""

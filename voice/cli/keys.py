@@ -17,7 +17,7 @@ from voice.compose import open_accounts
 from voice.serve import VALKEY
 
 
-def run_create(*, live: bool, name: str, expires_days: int | None, data: str | None, as_json: bool) -> int:
+def run_create(*, live: bool, name: str, expires_days: int, data: str | None, as_json: bool) -> int:
     async def create(accounts: Accounts) -> tuple[str, Key]:
         mode = Mode.LIVE if live else Mode.TEST
         return await accounts.create(_settings(data).account.id, mode, name=name, expires_days=expires_days)

@@ -165,7 +165,7 @@ def version(as_json: Json = False) -> None:
 def keys_create(
     live: Annotated[bool, typer.Option("--live", help="A key that dials real trunks (default: sandbox only).")] = False,
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
-    expires_days: Annotated[int | None, typer.Option(min=1, max=365, help="1 to 365.")] = None,
+    expires_days: Annotated[int, typer.Option(min=1, max=365, help="1 to 365.")] = 365,
     data: Annotated[str | None, typer.Option(help="Data directory of a running `tocsin serve`.")] = None,
     as_json: Json = False,
 ) -> None:
