@@ -55,7 +55,7 @@ class PromptLibrary:
 
         Equal prompts that are asked at the same time share one render, which goes on when one who waits gives up.
         """
-        found = self._kept(prompt)
+        found = self.kept(prompt)
         if found is not None:
             return found
         render = self._renders.get(prompt.key)
@@ -88,7 +88,8 @@ class PromptLibrary:
         if not done.cancelled():
             done.exception()  # looked at: everybody who waited may have gone
 
-    def _kept(self, prompt: Prompt) -> Audio | None:
+    def kept(self, prompt: Prompt) -> Audio | None:
+        """What `audio` would give without rendering anything, or None."""
         if prompt.text is None:
             return self._shelf.find(f"{prompt.key}-{_MEDIA}", self._now() - MEDIA_LIFE_S)
         order = self._chain.order(prompt.language.casefold(), prompt.voice)

@@ -20,7 +20,6 @@ from redis.asyncio import Redis
 
 from config.settings import Settings, SettingsError
 from media.fetch import MediaFetcher
-from media.google import GoogleEngine
 from media.library import PromptLibrary
 from media.offline import EspeakEngine, FliteEngine
 from media.speech import SpeechEngine, first_that_speaks
@@ -54,8 +53,15 @@ SANDBOX_TRUNK = "sandbox"
 SANDBOX_CPS = 20.0  # the engine's own ceiling is 20 dials/s per line process
 SANDBOX_SILENT_S = 4.0  # the phone is on this machine: an answered call without a packet for so long is a silent call
 
+
+def _google(settings: Settings) -> SpeechEngine:
+    from media.google import GoogleEngine  # loads requests: not for those who stay offline
+
+    return GoogleEngine(deadline_s=settings.speech.deadline_s)
+
+
 _ENGINES: Mapping[str, Callable[[Settings], SpeechEngine]] = {
-    "gtts": lambda settings: GoogleEngine(deadline_s=settings.speech.deadline_s),
+    "gtts": _google,
     "flite": lambda _: FliteEngine(),
     "espeak-ng": lambda _: EspeakEngine(),
 }

@@ -9,6 +9,7 @@ import structlog
 
 from media.audio import read_wav
 from media.heard import Comparison, compare
+from media.library import Audio
 from media.prompt import Prompt
 from media.speech import Sound, SpeechError
 from messaging.errors import Unavailable
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 class Spoken(Protocol):
     """PromptLibrary, as far as listening needs it."""
 
-    def path(self, key: str) -> Path | None: ...
+    def kept(self, prompt: Prompt) -> Audio | None: ...
 
 
 class Listener:
@@ -60,8 +61,8 @@ class Listener:
         message = await self._store.message(None, call.ref_id) if call else None
         if message is None:
             return None, 0, 1
-        prompt: Prompt = message.prompt
-        return self._prompts.path(prompt.key), message.script.pause_ms, message.script.repeat
+        audio = self._prompts.kept(message.prompt)
+        return audio.path if audio else None, message.script.pause_ms, message.script.repeat
 
 
 SILENCE = Comparison(heard_s=0.0, level_dbfs=-120.0, match=None, offset_ms=None, coverage=None)

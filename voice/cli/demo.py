@@ -17,10 +17,11 @@ from typing import Any
 
 import httpx2
 
+from config.logs import configure
 from config.settings import Settings, load
 from voice.cli.receiver import Receiver
 from voice.installation import webhook_secret
-from voice.serve import Serve
+from voice.serve import Plan, Serve, prepare
 
 API_KEY = "tk_test_demo"
 TEXT = "Your appointment is tomorrow at nine. Press one to confirm."
@@ -54,18 +55,19 @@ class Story:
 def run(*, once: bool, as_json: bool, port: int, data: str | None, to: str) -> int:
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     story = Story(quiet=as_json, colour=colour)
-    try:
-        return asyncio.run(_demo(story, once=once, as_json=as_json, port=port, data=data, to=to))
-    except KeyboardInterrupt:
-        return 130
-
-
-async def _demo(story: Story, *, once: bool, as_json: bool, port: int, data: str | None, to: str) -> int:
     began = time.monotonic()
     story.say("\n  tocsin demo: everything below stays on this machine. No real phone can ring.\n")
-    async with contextlib.AsyncExitStack() as stack:
+    with contextlib.ExitStack() as stack:
         settings = _settings(stack, port, data)
-        service = await stack.enter_async_context(Serve(settings, _environment(settings)))
+        configure("demo", settings.log_level)
+        plan = prepare(settings, _environment(settings))
+        return asyncio.run(_demo(story, plan, began, once=once, as_json=as_json, to=to))
+
+
+async def _demo(story: Story, plan: Plan, began: float, *, once: bool, as_json: bool, to: str) -> int:
+    settings = plan.settings
+    async with contextlib.AsyncExitStack() as stack:
+        service = await stack.enter_async_context(Serve(plan))
         http = await stack.enter_async_context(
             httpx2.AsyncClient(
                 base_url=service.base_url,
@@ -85,16 +87,16 @@ async def _demo(story: Story, *, once: bool, as_json: bool, port: int, data: str
             await failed  # raises what went wrong; a signal is no error
             return 130
         result = story_of_one_call.result()
+        good: bool = result.pop("good")
         if as_json:
             print(json.dumps(result), flush=True)
-        if not once and not as_json and result["good"]:
+        if not once and not as_json and good:
             story.say(_NOW_YOU.format(url=service.base_url.removeprefix("http://"), key=API_KEY))
             await failed
         else:
             stop.set()
             await failed
         story.say("  Stopping and cleaning up.")
-        good: bool = result.pop("good")
     return 0 if good else 1
 
 
@@ -197,7 +199,7 @@ async def _events(http: httpx2.AsyncClient, call_id: str) -> AsyncIterator[dict[
                 yield json.loads(line.removeprefix("data:"))
 
 
-def _settings(stack: contextlib.AsyncExitStack, port: int, data: str | None) -> Settings:
+def _settings(stack: contextlib.ExitStack, port: int, data: str | None) -> Settings:
     """Loopback only, the sandbox trunk only, voices that need no network; nothing of the user's environment."""
     if data is None:
         folder = tempfile.mkdtemp(prefix="tocsin-demo-")

@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
-from messaging.accounts import Accounts, Key, Mode
-
 from config.settings import Settings, SettingsError, load
+from messaging.accounts import Accounts, Key, Mode
 from messaging.embedded import embedded_url, socket_path
 from messaging.errors import NotFound
 from voice.compose import open_accounts

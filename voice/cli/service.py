@@ -14,7 +14,7 @@ from config.settings import load
 
 
 def run_serve(overrides: Mapping[str, object]) -> int:
-    from voice.serve import serve
+    from voice.serve import prepare, serve
 
     settings = load(os.environ, overrides=overrides)
     configure("serve", settings.log_level)
@@ -22,7 +22,7 @@ def run_serve(overrides: Mapping[str, object]) -> int:
     for name, value in overrides.items():
         if value is not None and not name.startswith(("http.", "data_dir")):
             os.environ["TOCSIN_" + name.upper().replace(".", "__")] = str(value)
-    asyncio.run(serve(settings))
+    asyncio.run(serve(prepare(settings, os.environ)))
     return 0
 
 
