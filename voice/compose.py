@@ -36,7 +36,7 @@ from sip.line import Line
 from sip.lines import Lines
 from sip.sandbox.phone import CatchAllPhone
 from sip.simulated import SimulatedLine
-from sip.trunk import Rtp, Trunk, TrunkUri
+from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
 from sip.trunk_file import TrunkFileError, load_trunks
 from voice import installation
 from voice.dialer import Dialer
@@ -129,6 +129,8 @@ def trunks(settings: Settings) -> tuple[Trunk, ...]:
         sandbox=True,
         channels=settings.lines.most,
         cps=SANDBOX_CPS,
+        # The phone asks for a login on one number only, and refuses every one.
+        auth=Credentials("tocsin", realm="sandbox", password="sandbox"),
         rtp=Rtp(timeout_s=SANDBOX_SILENT_S, required=True),
     )
     return (*configured, sandbox)

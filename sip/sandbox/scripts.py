@@ -192,7 +192,7 @@ MAGIC: Mapping[str, PhoneScript] = MappingProxyType(
         ),
         "12025550117": PhoneScript(
             "asks for a login for ever (407), then 403",
-            Expect(407, "Proxy Authentication Required", "phone", "failed", "auth_failed"),
+            Expect(403, "Forbidden", "phone", "failed", "forbidden"),
             ring_after_s=None,
             answer_after_s=None,
             login=Login(refused_logins=2, final=Final(403, "Forbidden")),
