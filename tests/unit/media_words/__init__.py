@@ -1,0 +1,1 @@
+"""The pure half of media: reading, markup, tones, spelling, comparing."""
