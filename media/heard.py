@@ -26,9 +26,9 @@ _MARGIN = 20  # frames around sounding ones that count too: a steady tone differ
 
 _OVERLAP_MIN = 60  # frames (0.3 s): less says nothing
 _STEP = 2  # alignment works on every second frame, 10 ms
-_SEGMENT = 40  # steps of 10 ms: what is followed as one piece
+_SEGMENT = 20  # steps of 10 ms: what is followed as one piece
 _SLIP = 50  # steps of 10 ms: how far a piece may lie from where the whole was found
-_SLIP_COST = 1.0  # in segments: jumping must gain more than one whole segment of agreement
+_SLIP_COST = 2.2  # in segments: jumping must gain more than one whole segment of agreement
 _REPEAT_SLACK_S = 1.0  # how far a repetition may be from its due time
 
 # Unrelated speech, put where it fits best, still correlates: by about this much in one second, less in longer sounds.
@@ -132,7 +132,8 @@ _WINDOW = np.hanning(_FRAME).astype(np.float32)
 
 
 def _spectrogram(samples: Floats) -> _Spectrogram:
-    rows = frames(samples, _FRAME, _HOP) * _WINDOW
+    """With `_MARGIN` frames of silence added at both ends (so lags between two of them stay what they were)."""
+    rows = frames(np.pad(samples, _MARGIN * _HOP), _FRAME, _HOP) * _WINDOW
     power = (np.abs(np.fft.rfft(rows, axis=1)) ** 2).astype(np.float32) @ _FILTERS
     total = power.sum(axis=1)
     loud = max(float(np.percentile(total, 95)), 1e-9)
@@ -153,13 +154,13 @@ def _find(said: _Spectrogram, got: _Spectrogram, repeat: int, pause_ms: int) -> 
     mask = _widened(said.sounding)
     scores = _scores(_centred(said.bands, mask), mask, _centred(got.bands, _widened(got.sounding))[first:last])
     before = len(said.bands[::_STEP]) - 1
-    period = round((len(said.bands) * _HOP_MS + pause_ms) / (_HOP_MS * _STEP))
+    period = round(((len(said.bands) - 2 * _MARGIN) * _HOP_MS + pause_ms) / (_HOP_MS * _STEP))
     lags = (peak - before for peak in _peaks(scores, repeat, period))
     return [_take(said, mask, got, lag * _STEP + first, (first, last)) for lag in lags]
 
 
 def _widened(sounding: Mask) -> Mask:
-    return np.convolve(sounding, np.ones(2 * _MARGIN + 1), "same") > 0.5
+    return np.convolve(sounding, np.ones(2 * _MARGIN + 1))[_MARGIN : _MARGIN + len(sounding)] > 0.5
 
 
 def _centred(bands: Matrix, mask: Mask) -> Matrix:
@@ -214,7 +215,10 @@ def _peaks(scores: Floats, repeat: int, period: int) -> list[int]:
 def _take(said: _Spectrogram, mask: Mask, got: _Spectrogram, lag: int, extent: tuple[int, int]) -> _Take:
     """Follow the sent sound through the recording from `lag` on and judge it."""
     where = np.arange(len(said.bands)) + _path(said, mask, got, lag, extent)
-    inside = (where >= extent[0]) & (where < extent[1]) & mask
+    within = (where >= extent[0]) & (where < extent[1])
+    # Silence around the recorded part tells something only where the sent sound is silent too: else it was cut there.
+    core = (where >= extent[0] + _MARGIN) & (where < extent[1] - _MARGIN)
+    inside = mask & within & (core | ~said.sounding)
     overlap = int((inside & said.sounding).sum())
     if inside.sum() < _OVERLAP_MIN or not overlap:
         return _Take(lag, 0.0, 0, 0.0)
@@ -224,14 +228,16 @@ def _take(said: _Spectrogram, mask: Mask, got: _Spectrogram, lag: int, extent: t
     products = np.stack([(a * b).sum(axis=1), (a * a).sum(axis=1), (b * b).sum(axis=1)], axis=1)
     whole = products.sum(axis=0)
     correlation = float(whole[0] / max(1e-6, float(np.sqrt(whole[1] * whole[2]))))
-    match = _beyond_chance(correlation, float(inside.sum()) * _HOP_MS / 1000)
+    beyond = _beyond_chance(correlation, float(inside.sum()) * _HOP_MS / 1000)
     local = np.zeros((len(mask), 3))
     local[inside] = products
     sums = np.cumsum(np.pad(local, ((_FOUND_FRAMES + 1, _FOUND_FRAMES), (0, 0))), axis=0)
     near = sums[2 * _FOUND_FRAMES + 1 :] - sums[: -2 * _FOUND_FRAMES - 1]
     likeness = near[:, 0] / np.sqrt(np.maximum(near[:, 1] * near[:, 2], 1e-6))
-    found = inside & said.sounding & (likeness >= _FOUND)
-    return _Take(lag, match, overlap, float(found.sum() / said.sounding.sum()))
+    found = int((inside & said.sounding & (likeness >= _FOUND)).sum())
+    # Two sentences that share a rhythm agree a little everywhere; the right one agrees everywhere.
+    match = beyond * (found / overlap) ** 0.5 if beyond > 0 else beyond
+    return _Take(lag, match, overlap, found / int(said.sounding.sum()))
 
 
 def _beyond_chance(correlation: float, seconds: float) -> float:
