@@ -62,7 +62,7 @@ class Comparison:
 
 
 def compare(sent: Sound | None, recorded: Sound, *, repeat: int = 1, pause_ms: int = 0) -> Comparison:
-    """How much of `sent`, said `repeat` times with about `pause_ms` between, is in `recorded`. Any rates, any levels."""
+    """How much of `sent`, said `repeat` times with about `pause_ms` between, is in `recorded`; any rates and levels."""
     heard = at_line_rate(recorded)
     heard_s, level = _loudness(heard)
     said = _spectrogram(at_line_rate(sent)) if sent is not None else None

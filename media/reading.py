@@ -1,5 +1,17 @@
-"""How written text is spoken: numbers, dates, money, phone numbers and codes become words. Pure."""
+"""How written text is spoken: numbers, dates, money, phone numbers and codes become words. Pure.
 
+English has rules of its own (`media.english`); for other languages plain numbers and codes become words where
+num2words knows the language, and the rest is left to the engine.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from num2words import CONVERTER_CLASSES, num2words
+
+from media.english import english
+from media.numerals import Region
 from media.speech import SpeechError
 
 
@@ -8,12 +20,143 @@ class TextError(SpeechError):
 
 
 def clean(text: str, limit: int) -> str:
-    """The text without stray control characters, at most `limit` characters; raises TextError."""
-    if len(text) > limit:
-        raise TextError(f"the text has more than {limit} characters")
-    return text
+    """`text` in NFC, without control characters and white space at its ends; for plain text and for SSML.
+
+    Raises TextError: longer than `limit` characters, NUL or half a surrogate pair in it, or no letter and no digit.
+    """
+    if "\0" in text:
+        raise TextError("the text contains a NUL character")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise TextError("the text is not valid Unicode: it contains half of a surrogate pair")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n\n")
+    kept = "".join(letter for letter in lines if letter in "\n\t" or not _is_control(letter))
+    kept = unicodedata.normalize("NFC", kept).strip()
+    if len(kept) > limit:
+        raise TextError(f"the text has {len(kept)} characters; at most {limit} are spoken")
+    if not any(unicodedata.category(letter)[0] in "LN" for letter in kept):
+        raise TextError("the text has no letter and no digit: there is nothing to say")
+    return kept
+
+
+# Zero width joiner and non-joiner shape letters in many scripts; the other format characters only hide or reorder text.
+_JOINERS = "\u200c\u200d"
+
+
+def _is_control(letter: str) -> bool:
+    return letter not in _JOINERS and unicodedata.category(letter) in {"Cc", "Cf", "Cs"}
 
 
 def spoken(text: str, language: str) -> str:
-    """`text` as words that any engine reads right; total: any string in, a speakable string out."""
-    return text
+    """`text` as words that any engine reads right.
+
+    Total: any string in, one line of letters, spaces and plain punctuation out; empty when there is nothing to say.
+    `language` is BCP 47; only "en-us" puts months first.
+    """
+    prepared = _prepared(text)
+    tag = language.lower().replace("_", "-")
+    if tag == "en" or tag.startswith("en-"):
+        return _tidy(english(prepared, Region(us=tag == "en-us")))
+    return _tidy(_numbers(prepared, tag), keep=_SIGNS_LEFT)
+
+
+# --- before and after -------------------------------------------------------------------------------------------------
+
+_BEFORE_NFKC = str.maketrans({"½": " 1/2 ", "¼": " 1/4 ", "¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "…": ". "})
+_SUPERSCRIPT = re.compile(r"(?<![A-Za-z])(k?m)([²³])")
+_AFTER_NFKC = str.maketrans(
+    {
+        "‘": "'", "’": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "`": "'",
+        "‐": "-", "‑": "-", "‒": "-", "–": "-", "−": "-", "—": ", ", "―": ", ", "•": ", ", "·": " ", "→": ", ",
+        "|": ", ", "\\": " ", "±": " plus or minus ", "≤": " at most ", "≥": " at least ", "≈": " about ",
+        "×": "x", "÷": " divided by ", "√": " root ", "§": " section ", "№": "No. ", "\u00a0": " ",
+    }
+)  # fmt: skip
+
+
+def _prepared(text: str) -> str:
+    text = "".join(letter for letter in text if letter in "\n\t\r" or not _is_control(letter))
+    text = re.sub(r"(?<=[0-9]) {1,2}(?=[0-9]/)", " ", text.translate(_BEFORE_NFKC))
+    text = _SUPERSCRIPT.sub(lambda match: ("sq" if match[2] == "²" else "cu") + match[1], text)
+    text = unicodedata.normalize("NFKC", text).replace("⁄", "/").translate(_AFTER_NFKC)
+    text = "".join(_digit(letter) for letter in text)
+    text = re.sub(r"[\t\r\f\v ]{1,1000}", " ", text)
+    text = re.sub(r"([.!?;:,])? ?\n[\s]{0,1000}", lambda match: (match[1] or ".") + " ", text.strip())
+    return unicodedata.normalize("NFC", text)
+
+
+def _digit(letter: str) -> str:
+    """Digits of any script as 0 to 9; other numbers (circled, Roman) as they are."""
+    if letter.isascii() or unicodedata.category(letter) != "Nd":
+        return letter
+    return str(unicodedata.digit(letter))
+
+
+_SIGNS_LEFT = "%‰€$£¥₦₹°+&/@=#*"  # every engine has its own words for these in its languages; we have them in English
+
+
+def _tidy(text: str, keep: str = "") -> str:
+    """Letters, marks, spaces, `keep` and the punctuation that engines pause at; nothing twice."""
+    text = re.sub(r"[()\[\]{}]|(?<=\s)-{1,3}(?=\s)", ", ", text)
+    text = "".join(letter if letter in keep or _is_speakable(letter) else " " for letter in text)
+    text = re.sub(r"(?<![^\W_])['-]|['-](?![^\W_])", " ", text)
+    text = re.sub(r"\s{1,1000}", " ", text)
+    text = re.sub(r" ?([.,;:!?])(?: ?[.,;:!?]){1,1000}", _strongest, text)
+    text = re.sub(r" (?=[.,;:!?])", "", text)
+    text = re.sub(r"(?<=[,;:!?])(?=[^\W\d])", " ", text)
+    return unicodedata.normalize("NFC", re.sub(r"^[\s.,;:!?]{1,1000}", "", text).strip(" ,;:"))
+
+
+def _strongest(match: re.Match[str]) -> str:
+    """Of several marks in a row the one with the longest pause; a dot that closes "a.m." is one of them."""
+    return next(mark for mark in "?!.;:," if mark in match[0])
+
+
+def _is_speakable(letter: str) -> bool:
+    return letter in " .,;:!?'-" or letter in _JOINERS or unicodedata.category(letter)[0] in "LMN"
+
+
+# --- languages other than English -------------------------------------------------------------------------------------
+
+_VARIANTS = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he", "in": "id"}
+_BROKEN_DECIMALS = frozenset({"ar"})  # its decimals come with a comma and without their zeros
+_FAILURES = (NotImplementedError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, AssertionError)
+_NAME = re.compile(r"(?<![\w.,:/])\+?(?:0[0-9]{2,39}|[0-9]{7,40})(?![\w:/-]|[.,][0-9])")
+_AMOUNT = re.compile(r"(?<![\w.,:/+-])-?[0-9]{1,9}(?:[.,][0-9]{1,2})?(?![\w:/-]|[.,][0-9])")
+
+
+def _converter(tag: str) -> str | None:
+    """The name num2words has for a language: "pt-br" → "pt_BR"."""
+    base, _, region = tag.partition("-")
+    for name in (f"{base}_{region.upper()}", base, _VARIANTS.get(base, "")):
+        if name in CONVERTER_CLASSES:
+            return name
+    return None
+
+
+def _numbers(text: str, tag: str) -> str:
+    if _converter(tag) is None:
+        return text
+    text = _NAME.sub(lambda match: one_by_one(match[0], tag), text)
+    return _AMOUNT.sub(lambda match: in_words(match[0], tag), text)
+
+
+def one_by_one(digits: str, tag: str) -> str:
+    """Digits as separate words; separate digits where the language is not known."""
+    said = [in_words(digit, tag) for digit in digits.lstrip("+")]
+    return ("+ " if digits[:1] == "+" else "") + " ".join(said)
+
+
+@lru_cache(maxsize=4096)
+def in_words(number: str, tag: str, to: str = "cardinal") -> str:
+    """`number` (ASCII digits) in words; unchanged where num2words cannot: every engine reads digits somehow."""
+    name = _converter(tag)
+    if name is None:
+        return number
+    decimal = "." in number or "," in number
+    if decimal and name in _BROKEN_DECIMALS:
+        return number
+    try:
+        words = str(num2words(number.replace(",", ".") if decimal else int(number), lang=name, to=to))
+    except _FAILURES:
+        return number
+    return number if any(letter in "0123456789" for letter in words) else words

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.speech import Sound, SpeechError, Utterance
-from media.tones import LINE_RATE_HZ, Floats, at_line_rate, energies, frames, joined, power, tone
+from media.tones import Floats, at_line_rate, energies, frames, joined, power, tone
 
 SYMBOL_MS = 25
 MARK_MS = 60  # START and END: longer, so that trimming may gnaw at them

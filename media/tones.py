@@ -7,6 +7,7 @@ Digits follow ITU-T Q.23 (frequencies) and Q.24 (40 ms tones, 40 ms gaps, twist)
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 import soxr
@@ -279,7 +280,7 @@ def _rhythm(on: NDArray[np.bool_]) -> list[tuple[bool, float]]:
     edges = np.flatnonzero(np.diff(on.astype(np.int8))) + 1
     bounds = [0, *edges.tolist(), len(on)]
     hop_s = _PROGRESS_HOP / LINE_RATE_HZ
-    runs = [(bool(on[a]), (b - a) * hop_s) for a, b in zip(bounds, bounds[1:], strict=False)]
+    runs = [(bool(on[a]), (b - a) * hop_s) for a, b in pairwise(bounds)]
     while runs and not runs[0][0]:
         runs.pop(0)
     return runs
