@@ -29,7 +29,8 @@ _STRONG = r"code|pin|otp|passcode|password|reference|ref|token|account|acct|trac
 _WEAK = r"ticket|booking|order|invoice|case|extension|ext|room|gate|flight|voucher|policy|customer|route|plate|error"
 _LINK = r"(?:\s(?:code|number|no|num|id|is|was)\b\.?){0,3}\s{0,2}[:=#-]?\s{0,2}#?"
 _TOKEN = (
-    r"(?=[A-Za-z]{0,10}[0-9]|[A-Za-z]{1,10}-[0-9])[A-Za-z0-9]{%s,24}(?:-[A-Za-z0-9]{1,24}){0,4}(?![\w%%/:-]|[.,][0-9])"
+    r"(?=[A-Za-z]{0,10}[0-9]|[A-Za-z]{1,10}-[0-9])(?:[A-Za-z0-9]{%s,24}|[A-Za-z]{1,10}(?=-[0-9]))"
+    r"(?:-[A-Za-z0-9]{1,24}){0,4}(?![\w%%/:-]|[.,][0-9])"
 )
 _COUNTED = r"(?!\s(?:minute|hour|second|day|week|month|year|time|people|item|user|customer|of\b))"
 _PER = "months?|mo|year|yr|week|wk|day|hour|hr|h|person|user|unit|minute|min|second|sec|s|call|kg|night|litre|km"
@@ -80,6 +81,13 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
         phrases.date_named,
     ),
     # codes and telephone numbers
+    _rule(
+        rf"\b(?P<lead>(?:{_STRONG})\b{_LINK})(?P<phone>[0-9]{{2,6}}(?:[ -][0-9]{{2,6}}){{1,5}})(?![\w%/:-]|[.,][0-9])"
+        rf"{_COUNTED}",
+        phrases.phone,
+        re.I,
+    ),
+    _rule(r"\b(?P<lead>(?:ending|ends)(?: in| with)? )(?P<phone>[0-9]{3,6})(?![\w%/:-]|[.,][0-9])", phrases.phone),
     _rule(rf"\b(?P<lead>(?:{_STRONG})\b{_LINK})(?P<code>{_TOKEN % 2}){_COUNTED}", phrases.code_said, re.I),
     _rule(rf"\b(?P<lead>(?:{_WEAK})\b{_LINK})(?P<code>{_TOKEN % 3}){_COUNTED}", phrases.code_said, re.I),
     _rule(
@@ -118,11 +126,13 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
         r"(?<!\w)(?P<v>v)(?P<dotted>[0-9]{1,4}(?:\.[0-9]{1,4}){0,5})(?P<mask>\b\B)?(?P<port>\b\B)?(?!\w|\.[0-9])",
         phrases.dotted,
     ),
-    # ranges, before the two sides become words
+    # ranges, before the two sides become words; a name like INV-2026-42 is none
+    _rule(r"(?<![\w-])[A-Za-z]{1,24}(?:-[A-Za-z0-9]{1,24}){1,6}(?![\w-])", phrases.mixed),
     _rule(r"(?<![\w.,-])(?P<a>(?:1[5-9]|20)[0-9]{2})\s?-\s?(?P<b>(?:1[5-9]|20)[0-9]{2})(?![\w-])", phrases.year_range),
     _rule(r"(?<![\w.,/-])[0-9]{1,6}(?:-[0-9]{1,6}){2,6}(?![\w-])", phrases.groups),
     _rule(rf"(?:(?<=[0-9][0-9%mhCFkKM])|(?<=[0-9])|(?<=[ap]m))(?:-| - )(?=(?:{_SIGNS})?[0-9])", " to "),
-    _rule(r"(?<=[0-9])\s?[x×]\s?(?=[0-9])", " by "),
+    _rule(r"(?<=[0-9])\s?x\s?(?=[0-9])", " by "),
+    _rule(r"(?<=[a-z]) x (?=[0-9])", " times "),
     # times
     _rule(
         r"(?<![\w.,:])(?P<h>[0-9]{1,2}):(?P<min>[0-9]{2})(?::(?P<s>[0-9]{2}))?"
@@ -137,6 +147,7 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
         rf"{_FREE}(?P<h>[0-9]{{1,3}})\s?h(?:rs?)?\s?(?P<min>[0-9]{{1,2}})\s?(?:mins?|m)?(?:\s?(?P<s>[0-9]{{1,2}})\s?s)?(?!\w)",
         phrases.duration,
     ),
+    _rule(r"\b(?P<lead>(?:for|within|last|past|every|after) )(?P<min>[0-9]{1,3})m(?!\w)", phrases.duration, re.I),
     _rule(rf"{_FREE}(?P<min>[0-9]{{1,3}})\s?m(?:in)?\s?(?P<s>[0-9]{{1,2}})\s?s(?!\w)", phrases.duration),
     _rule(
         rf"\b(?P<lead>[Ii]n|[Ss]ince|[Uu]ntil|[Bb]y|[Yy]ear|[Ff]rom|[Oo]f|{MONTH.replace('?P<month>', '?:')})"

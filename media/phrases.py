@@ -135,7 +135,12 @@ def date_short(match: re.Match[str], region: Region) -> str:
 
 def date_named(match: re.Match[str], region: Region) -> str:
     of_year = int(match["y"]) if match["y"] else None
-    return date(int(match["d"]), _month_number(match["month"]), of_year, region) or match[0]
+    said = date(int(match["d"]), _month_number(match["month"]), of_year, region)
+    if said is None:
+        return match[0]
+    # "on 1 Dec. Then": the dot of the short form ends the sentence too.
+    ends = match[0].endswith(".") and re.match(r"\s*$|\s+[A-Z]", match.string[match.end() : match.end() + 3])
+    return said + ("." if ends else "")
 
 
 def time_said(match: re.Match[str], region: Region) -> str:
@@ -152,7 +157,8 @@ def time_said(match: re.Match[str], region: Region) -> str:
 def duration(match: re.Match[str], region: Region) -> str:
     names = (("h", "hour"), ("min", "minute"), ("s", "second"))
     parts = match.groupdict()
-    return " ".join(counted(int(parts[key]), name, name + "s", region) for key, name in names if parts.get(key))
+    said = " ".join(counted(int(parts[key]), name, name + "s", region) for key, name in names if parts.get(key))
+    return (parts.get("lead") or "") + said
 
 
 def weekday(match: re.Match[str], region: Region) -> str:
@@ -218,7 +224,8 @@ def mixed(match: re.Match[str], region: Region) -> str:
     if not re.search(r"[0-9]", text) or not re.search(r"[A-Za-z]", text):
         return text
     runs = re.findall(r"[A-Za-z]+|[0-9]+", text)
-    wordy = any(_is_word(run) for run in runs)
+    is_number = any(run.isdigit() and len(run) >= 3 for run in runs)
+    wordy = any(_is_word(run) and not (is_number and run.isupper() and len(run) <= 4) for run in runs)
     if not wordy:
         return code(text) if len(text) > 3 else "-".join(letters(r) if r.isalpha() else digits(r) for r in runs)
     said = (
@@ -330,7 +337,7 @@ def hash(match: re.Match[str], region: Region) -> str:
 
 
 def prefixed(match: re.Match[str], region: Region) -> str:
-    return f"{_PREFIXES[match['sign']]} "
+    return f" {_PREFIXES[match['sign']]} "
 
 
 _PREFIXES = {"#": "number", "~": "about", "<": "less than", ">": "more than"}

@@ -5,7 +5,7 @@ import re
 from media.numerals import CURRENCIES, Region, cardinal, letters, ordinal
 
 _ABBREVIATIONS = {
-    "Dr.": "Doctor", "Dr": "Doctor", "Mr.": "Mister", "Mr": "Mister", "Mrs.": "Missus", "Mrs": "Missus",
+    "PhD": "P-H-D", "Dr.": "Doctor", "Dr": "Doctor", "Mr.": "Mister", "Mr": "Mister", "Mrs.": "Missus", "Mrs": "Missus",
     "Ms.": "Miz", "Ms": "Miz", "Prof.": "Professor", "Rev.": "Reverend", "Hon.": "Honourable", "Jr.": "Junior",
     "Sr.": "Senior", "Ave.": "Avenue", "Rd.": "Road", "Blvd.": "Boulevard", "Apt.": "Apartment", "Inc.":
     "Incorporated", "Ltd.": "Limited", "Ltd": "Limited", "Co.": "Company", "Corp.": "Corporation", "Dept.":
@@ -22,9 +22,9 @@ _ENDS_SENTENCE = frozenset({"etc.", "Inc.", "Ltd.", "Co.", "St.", "Rd.", "Ave.",
 _SPELLED = frozenset({
     "AC", "AD", "AI", "AM", "API", "ASAP", "ATM", "AWS", "BIOS", "CEO", "CIA", "CIO", "COO", "CTO", "DIY", "EDT",
     "EMS", "EOD", "EPA", "ER", "EST", "ETA", "EU", "EV", "FAQ", "FBI", "GMT", "HIV", "IBM", "ICU", "ID", "IOU",
-    "IP", "IRS", "ISP", "IT", "IVR", "NYC", "OTP", "PA", "PDF", "PO", "POA", "PR", "QA", "ROI", "RSA", "SLA", "SOS",
-    "SQL", "SUV", "TBA", "UAE", "UAT", "UI", "UK", "UN", "UPI", "UPS", "URL", "US", "USA", "USB", "UTC", "UX",
-    "VAT", "VIP",
+    "IP", "IRS", "ISP", "IT", "IVR", "NGO", "NYC", "OTP", "PA", "PDF", "PO", "POA", "PR", "QA", "ROI", "RSA", "SLA",
+    "SOS", "SQL", "SUV", "TBA", "UAE", "UAT", "UI", "UK", "UN", "UPI", "UPS", "URL", "US", "USA", "USB", "UTC",
+    "UX", "VAT", "VIP",
 })  # fmt: skip
 _SPELLED_LOWER = frozenset({"sms", "otp", "vpn", "pdf", "url", "atm", "api", "gps", "usb", "dns", "ivr"})
 _SHOUTED_WORDS = frozenset({"AM", "AD", "IT", "US", "ID", "UN", "ER", "PA", "UPS", "AC", "IP"})
