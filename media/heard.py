@@ -2,7 +2,7 @@
 
 Both sounds become log spectrograms (24 mel bands, 32 ms every 5 ms), with the average spectrum of the voice taken out:
 plain 20 ms envelopes cannot tell two sentences of one voice apart, these can. The sent spectrogram is found in the
-recording by correlation, then followed in steps of 0.4 s, so that a jitter buffer that slips costs the seam and not
+recording by correlation, then followed in steps of 0.2 s, so that a jitter buffer that slips costs the seam and not
 the rest. Level, line codecs, sampling rate and a constant filter drop out of the comparison.
 """
 
@@ -28,7 +28,7 @@ _OVERLAP_MIN = 60  # frames (0.3 s): less says nothing
 _STEP = 2  # alignment works on every second frame, 10 ms
 _SEGMENT = 20  # steps of 10 ms: what is followed as one piece
 _SLIP = 50  # steps of 10 ms: how far a piece may lie from where the whole was found
-_SLIP_COST = 2.2  # in segments: jumping must gain more than one whole segment of agreement
+_SLIP_COST = 2.2  # in segments: a jump must gain 0.44 s of agreement; unrelated speech seldom does
 _REPEAT_SLACK_S = 1.0  # how far a repetition may be from its due time
 
 # Unrelated speech, put where it fits best, still correlates: by about this much in one second, less in longer sounds.
@@ -150,13 +150,18 @@ def _spectrogram(samples: Floats) -> _Spectrogram:
 def _find(said: _Spectrogram, got: _Spectrogram, repeat: int, pause_ms: int) -> list[_Take]:
     """Every repetition, in order; one that is not there has overlap 0."""
     at = np.flatnonzero(got.sounding)
-    first, last = max(0, int(at[0]) - _MARGIN), min(len(got.bands), int(at[-1]) + _MARGIN + 1)
+    extent = int(at[0]), int(at[-1]) + 1
+    first, last = _with_margin(extent, got)
     mask = _widened(said.sounding)
     scores = _scores(_centred(said.bands, mask), mask, _centred(got.bands, _widened(got.sounding))[first:last])
     before = len(said.bands[::_STEP]) - 1
     period = round(((len(said.bands) - 2 * _MARGIN) * _HOP_MS + pause_ms) / (_HOP_MS * _STEP))
     lags = (peak - before for peak in _peaks(scores, repeat, period))
-    return [_take(said, mask, got, lag * _STEP + first, (first, last)) for lag in lags]
+    return [_take(said, mask, got, lag * _STEP + first, extent) for lag in lags]
+
+
+def _with_margin(extent: tuple[int, int], got: _Spectrogram) -> tuple[int, int]:
+    return max(0, extent[0] - _MARGIN), min(len(got.bands), extent[1] + _MARGIN)
 
 
 def _widened(sounding: Mask) -> Mask:
@@ -213,11 +218,12 @@ def _peaks(scores: Floats, repeat: int, period: int) -> list[int]:
 
 
 def _take(said: _Spectrogram, mask: Mask, got: _Spectrogram, lag: int, extent: tuple[int, int]) -> _Take:
-    """Follow the sent sound through the recording from `lag` on and judge it."""
-    where = np.arange(len(said.bands)) + _path(said, mask, got, lag, extent)
-    within = (where >= extent[0]) & (where < extent[1])
+    """Follow the sent sound through the recording from `lag` on and judge it; `extent`: where the recording sounds."""
+    first, last = _with_margin(extent, got)
+    where = np.arange(len(said.bands)) + _path(said, mask, got, lag, (first, last))
+    within = (where >= first) & (where < last)
     # Silence around the recorded part tells something only where the sent sound is silent too: else it was cut there.
-    core = (where >= extent[0] + _MARGIN) & (where < extent[1] - _MARGIN)
+    core = (where >= extent[0]) & (where < extent[1])
     inside = mask & within & (core | ~said.sounding)
     overlap = int((inside & said.sounding).sum())
     if inside.sum() < _OVERLAP_MIN or not overlap:
@@ -246,26 +252,28 @@ def _beyond_chance(correlation: float, seconds: float) -> float:
 
 
 def _path(said: _Spectrogram, mask: Mask, got: _Spectrogram, lag: int, extent: tuple[int, int]) -> NDArray[np.int64]:
-    """The lag of each sent frame: constant but for slips, by dynamic programming over segments of 0.4 s."""
-    reach = _SLIP * _STEP + 1
+    """The lag of each sent frame: constant but for slips, by dynamic programming over segments of 0.2 s."""
+    reach = _SLIP * _STEP
+    b = _around(got, lag - reach, lag + len(said.bands) + reach, extent)
     a = (_centred(said.bands, mask) * mask[:, None])[::_STEP]
-    span = got.bands[max(extent[0], lag) : min(extent[1], lag + len(said.bands))]
-    b = np.zeros((len(said.bands) + 2 * reach, _BANDS), dtype=np.float32)
-    start = lag - reach
-    low, high = max(extent[0], start), min(extent[1], start + len(b))
-    if not len(span) or low >= high:
-        return np.full(len(said.bands), lag)
-    b[low - start : high - start] = got.bands[low:high] - span.mean(axis=0)
-    windows = np.lib.stride_tricks.sliding_window_view(b, 2 * reach + 1, axis=0)[: len(said.bands)][::_STEP]
-    agreement = np.einsum("tb,tbd->td", a, windows[:, :, 1 : 2 * reach : 1], optimize=True)
-    energy = np.lib.stride_tricks.sliding_window_view((b**2).sum(axis=1), 2 * reach + 1)[: len(said.bands)][::_STEP]
+    windows = np.lib.stride_tricks.sliding_window_view(b, 2 * reach + 1, axis=0)[::_STEP]
+    energies = np.lib.stride_tricks.sliding_window_view((b**2).sum(axis=1), 2 * reach + 1)[::_STEP]
     steps = np.arange(0, len(a), _SEGMENT)
-    gained = np.add.reduceat(agreement, steps, axis=0)
+    gained = np.add.reduceat(np.einsum("tb,tbd->td", a, windows, optimize=True), steps, axis=0)
     own = np.add.reduceat((a**2).sum(axis=1), steps)
-    theirs = np.add.reduceat(energy[:, 1 : 2 * reach] * mask[::_STEP, None], steps, axis=0)
+    theirs = np.add.reduceat(energies * mask[::_STEP, None], steps, axis=0)
     likeness = gained / np.sqrt(np.maximum(own[:, None] * theirs, 1.0))
-    lags = _cheapest(likeness) - (reach - 1) + lag
-    return np.repeat(np.repeat(lags, _SEGMENT)[: len(a)], _STEP)[: len(said.bands)]
+    lags = _cheapest(likeness) - reach + lag
+    return np.repeat(lags, _SEGMENT * _STEP)[: len(said.bands)]
+
+
+def _around(got: _Spectrogram, start: int, end: int, extent: tuple[int, int]) -> Matrix:
+    """Rows `start` to `end` of the recording, without its mean; zero where it has none."""
+    low, high = max(extent[0], start), max(extent[0], start, min(extent[1], end))
+    rows = np.zeros((end - start, _BANDS), dtype=np.float32)
+    if low < high:
+        rows[low - start : high - start] = got.bands[low:high] - got.bands[low:high].mean(axis=0)
+    return rows
 
 
 def _cheapest(likeness: Matrix) -> NDArray[np.int64]:
