@@ -80,8 +80,13 @@ def _prepared(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).replace("⁄", "/").translate(_AFTER_NFKC)
     text = "".join(_digit(letter) for letter in text)
     text = re.sub(r"[\t\r\f\v ]{1,1000}", " ", text)
-    text = re.sub(r"([.!?;:,])? ?\n[\s]{0,1000}", lambda match: (match[1] or ".") + " ", text.strip())
+    text = re.sub(r"([.!?;:,])? ?(\n\s{0,1000})", _line_end, text.strip())
     return unicodedata.normalize("NFC", text)
+
+
+def _line_end(match: re.Match[str]) -> str:
+    """A new line is a short pause, an empty line the end of a sentence."""
+    return (match[1] or (", " if match[2].count("\n") == 1 else ". ")) + " "
 
 
 def _digit(letter: str) -> str:

@@ -21,8 +21,7 @@ TEXT_MAX = 10_000
 
 _LOW = (1050, 1200, 1350, 1500, 1650, 1800, 1950, 2100)
 _HIGH = (2250, 2400, 2550, 2700, 2850, 3000, 3150, 3300)
-_MARKS = (340, 540, 660)
-_START, _END = (340, 540), (340, 660)
+_START, _END = (340, 540), (430, 660)
 _LEVEL = 0.5
 
 _FRAME, _HOP = 120, 20  # 15 ms every 2.5 ms: several whole frames inside each symbol
@@ -123,13 +122,14 @@ def _checked(nibbles: list[int] | None) -> str | None:
 def _runs(samples: Floats) -> Iterator[tuple[str, int]]:
     """What was sent, run by run: ("start", 0), ("end", 0) or ("symbol", 0 to 15)."""
     rows = frames(samples, _FRAME, _HOP)
-    found = energies(rows, _LOW + _HIGH + _MARKS)
+    found = energies(rows, _LOW + _HIGH + _START + _END)
     total = power(rows)
     groups = np.stack(
         [
             found[:, 0:4].max(axis=1) + found[:, 8:12].max(axis=1),
             found[:, 4:8].max(axis=1) + found[:, 12:16].max(axis=1),
-            found[:, 16:].sum(axis=1),
+            found[:, 16:18].sum(axis=1),
+            found[:, 18:20].sum(axis=1),
         ],
         axis=1,
     )
@@ -142,10 +142,10 @@ def _runs(samples: Floats) -> Iterator[tuple[str, int]]:
 
 
 def _read(alphabet: int, rows: NDArray[np.float32]) -> tuple[str, int]:
-    """One run of frames that agree on the alphabet, read by its summed energy."""
+    """One run of frames that agree on the alphabet (0, 1, START, END), read by its summed energy."""
     total = rows.sum(axis=0)
-    if alphabet == 2:
-        return ("start" if total[17] > total[18] else "end"), 0
+    if alphabet >= 2:
+        return ("start", "end")[alphabet - 2], 0
     low = int(total[4 * alphabet : 4 * alphabet + 4].argmax())
     high = int(total[8 + 4 * alphabet : 12 + 4 * alphabet].argmax())
     return "symbol", 4 * low + high

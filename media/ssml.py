@@ -206,7 +206,7 @@ def _walk(element: _Element, rate: float, language: str) -> Iterator[Piece]:
         else:
             yield from _walk(child, rate, language)
     if element.name in {"p", "s"}:
-        yield Say("\n", rate)  # reads as the end of a sentence
+        yield Say("\n\n", rate)  # reads as the end of a sentence
     if element.name == "p":
         yield Silence(PARAGRAPH_MS)
 
