@@ -72,6 +72,8 @@ class MediaFetcher:
             raise MediaError("media_url is not a URL") from error
         if address.scheme not in self._schemes or not address.host:
             raise MediaError(f"media_url must begin with {' or '.join(f'{scheme}://' for scheme in self._schemes)}")
+        if address.port is not None and not 0 < address.port < 65_536:
+            raise MediaError("media_url has a port that cannot be")
         if address.userinfo:
             raise MediaError("media_url must not hold a user name or password")
         return address
@@ -97,6 +99,8 @@ class MediaFetcher:
                 raise MediaError(f"{address.host} has a certificate that is not to be trusted") from error
             kind = _Passing if isinstance(error, _PASSING) else MediaError
             raise kind(f"{address.host} cannot be reached ({type(error).__name__})") from error
+        except (UnicodeError, OverflowError) as error:  # of the resolver, for names that no host can have
+            raise MediaError("media_url names no host") from error
 
     def _refuse(self, host: str, response: httpx2.Response) -> None:
         status = response.status_code
@@ -114,7 +118,7 @@ class MediaFetcher:
 
     async def _written(self, response: httpx2.Response, folder: Path) -> Path:
         with _new_file(folder) as file:
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_bytes():
                 if file.tell() + len(chunk) > self._max_bytes:
                     raise MediaError(f"the audio has more than {self._max_bytes} bytes")
                 file.write(chunk)
