@@ -73,8 +73,8 @@ class PhoneScript:
     to pick from, None: never answers. `final`: a refusal instead of an answer. Neither: rings until the caller gives
     up. `hangup_after_s`: from the answer. `silent`: neither sends nor hears RTP or RTCP. `loss` (0 to 1) and
     `jitter_ms` (as RFC 3550 measures it) impair both directions; what is lost on the way in is really not heard, so
-    that the phone's RTCP reports are true. `login`: 407 to every INVITE without a login, and this to one with, whatever the login
-    is (the phone knows none). `answers_on_try`: tries before that one end with `until_then`.
+    that the phone's RTCP reports are true. `login`: 407 to every INVITE without a login, and this to one with a login,
+    whichever (the phone knows none). `answers_on_try`: tries before that one end with `until_then`.
     """
 
     title: str
