@@ -232,7 +232,7 @@ def overridden(script: PhoneScript, text: str) -> PhoneScript:
 
 
 def _seconds(key: str, value: str) -> float:
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s)?", value)
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s)?", value)
     if not found:
         raise BadOverride(f"{key}: {value!r} is no time such as 2, 2.5s or 300ms")
     seconds = float(found[1]) / (1000 if found[2] == "ms" else 1)
@@ -242,7 +242,7 @@ def _seconds(key: str, value: str) -> float:
 
 
 def _number(key: str, value: str, least: int, most: int) -> int:
-    if not re.fullmatch(r"\d{1,4}", value) or not least <= int(value) <= most:
+    if not re.fullmatch(r"[0-9]{1,4}", value) or not least <= int(value) <= most:
         raise BadOverride(f"{key}: {value!r} is no whole number from {least} to {most}")
     return int(value)
 
