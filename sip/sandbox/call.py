@@ -298,7 +298,6 @@ class Call:
             self.invite.acked()  # a caller that goes on has seen the 200 (its ACK was lost)
             self.invite = transaction
             transaction.on_no_ack = self._no_ack
-            self.facts.invites += 1
         self._dialog.retarget(transaction.request)
         self._say_ok(transaction)
         if self.sound is not None and self._agreed is not None:
