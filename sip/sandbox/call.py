@@ -15,7 +15,7 @@ from sip.sandbox.dialog import Dialog
 from sip.sandbox.ear import info_key
 from sip.sandbox.messages import Address, Request
 from sip.sandbox.person import Person
-from sip.sandbox.scripts import Final, Login, PhoneScript
+from sip.sandbox.scripts import Final, PhoneScript
 from sip.sandbox.session import Session
 from sip.sandbox.sound import NoPorts, Pacer, Sound
 from sip.sandbox.transactions import ClientTransactions, ServerTransaction, Timers
@@ -100,7 +100,6 @@ class Call:
         self.facts = Facts()
         self.sound: Sound | None = None
         self.last_cseq = invite.request.cseq
-        self._refused_logins = 0
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._cseq = 0
         self._sdp_session = (secrets.randbits(31), 0)
@@ -143,13 +142,11 @@ class Call:
         self.phase = Phase.RINGING
         self.start()
 
-    def _challenge(self, login: Login) -> None:
-        """Ask for a login that nothing satisfies."""
+    def _challenge(self, refusal: Final) -> None:
+        """Ask for a login; none is good enough."""
         if self.invite.request.headers.get("proxy-authorization"):
-            self._refused_logins += 1
-            if self._refused_logins >= login.refused_logins:
-                self.refuse(login.final)
-                return
+            self.refuse(refusal)
+            return
         nonce = secrets.token_hex(16)
         challenge = f'Digest realm="sandbox", nonce="{nonce}", algorithm=MD5, qop="auth"'
         self.invite.respond(407, headers=[("Proxy-Authenticate", challenge)])
@@ -301,7 +298,6 @@ class Call:
             self.invite.acked()  # a caller that goes on has seen the 200 (its ACK was lost)
             self.invite = transaction
             transaction.on_no_ack = self._no_ack
-            self.facts.invites += 1
         self._dialog.retarget(transaction.request)
         self._say_ok(transaction)
         if self.sound is not None and self._agreed is not None:

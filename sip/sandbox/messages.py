@@ -53,9 +53,9 @@ _COMPACT = {
 _SINGLE = ("from", "to", "call-id", "cseq")
 _TOKEN = re.compile(r"[A-Za-z0-9.!%*_+`'~-]{1,64}")
 _SENT_BY = re.compile(
-    r"SIP\s*/\s*2\.0\s*/\s*[A-Za-z0-9]+\s+(\[[0-9A-Fa-f:.]+\]|[^\s:;,]+)\s*(?::\s*(\d{1,5}))?\s*(;.*)?$", re.I | re.S
+    r"SIP\s*/\s*2\.0\s*/\s*[A-Za-z0-9]+\s+(\[[0-9A-Fa-f:.]+\]|[^\s:;,]+)\s*(?::\s*([0-9]{1,5}))?\s*(;.*)?$", re.I | re.S
 )
-_RPORT = re.compile(r";\s*rport\s*(?==|;|$)(=\s*\d*)?", re.I)
+_RPORT = re.compile(r";\s*rport\s*(?==|;|$)(=\s*[0-9]*)?", re.I)
 
 
 class Malformed(ValueError):
@@ -151,7 +151,7 @@ def _rows(lines: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def _response(first: str, headers: Headers) -> Response:
-    found = re.fullmatch(r"SIP/2\.0 +([1-6]\d\d)(?: +(.*))?", first, re.I)
+    found = re.fullmatch(r"SIP/2\.0 +([1-6][0-9][0-9])(?: +(.*))?", first, re.I)
     via = headers.all("via")
     cseq = (headers.get("cseq") or "").split()
     if not found or not via or len(cseq) != 2:
@@ -166,7 +166,7 @@ def _request(first: str, headers: Headers, body: bytes) -> Request:
     method, uri, version = parts
     values = {name: headers.get(name) for name in _SINGLE}
     vias = headers.all("via")
-    cseq = re.fullmatch(r"(\d{1,10})\s+(\S+)", values["cseq"] or "")
+    cseq = re.fullmatch(r"([0-9]{1,10})\s+(\S+)", values["cseq"] or "")
     if not vias or not cseq or not all(values.values()):
         raise Malformed("Via, From, To, Call-ID or CSeq is missing")
     request = Request(
@@ -197,7 +197,7 @@ def _judged(request: Request, version: str, cseq_method: str) -> Request:
     elif any(sum(key == name for key, _ in request.headers.rows) > 1 for name in _SINGLE):
         problem = 400, "Repeated Header"
     elif length is not None:
-        if not re.fullmatch(r"\d{1,7}", length) or int(length) > len(body):
+        if not re.fullmatch(r"[0-9]{1,7}", length) or int(length) > len(body):
             problem = 400, "Bad Content-Length"
         else:
             body = body[: int(length)]
@@ -256,7 +256,7 @@ def uri_user(uri: str) -> str:
 
 def uri_address(uri: str) -> Address | None:
     """Host and port of a sip: URI, when the host stands there as an IPv4 address."""
-    found = re.match(r"sip:(?:[^@]*@)?(\d{1,3}(?:\.\d{1,3}){3})(?::(\d{1,5}))?(?=[;?]|$)", uri, re.I)
+    found = re.match(r"sip:(?:[^@]*@)?([0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::([0-9]{1,5}))?(?=[;?]|$)", uri, re.I)
     if not found or not 0 < int(found[2] or 5060) < 65536:
         return None
     return found[1], int(found[2] or 5060)

@@ -1,7 +1,6 @@
 """The catch-all phone: one SIP port on loopback that answers every number as its script says (RFC 3261, UDP)."""
 
 import asyncio
-import inspect
 import logging
 import re
 import secrets
@@ -42,7 +41,7 @@ class PhoneCall:
 
     `call_id`: the caller's `X-Call-Id`. `to`: the called number without "+". `digits_heard` includes keys by INFO.
     `recording`: mono PCM16 WAV at 8 kHz, None when nothing was heard. `ended_by`: a word of `EndedBy`. `invites`:
-    INVITE transactions of this call (login attempts and re-INVITEs count, retransmissions do not).
+    INVITEs that asked for this call: repeated with a login they count, retransmitted or inside the call they do not.
     """
 
     call_id: str | None
@@ -57,6 +56,9 @@ class PhoneCall:
     ended_by: str
     sip_call_id: str
     invites: int
+
+
+OnEnd = Callable[[PhoneCall], Awaitable[None] | None]
 
 
 class CatchAllPhone:
@@ -74,7 +76,7 @@ class CatchAllPhone:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
-        on_end: Callable[[PhoneCall], None] | Callable[[PhoneCall], Awaitable[None]] | None = None,
+        on_end: OnEnd | None = None,
         greeting: Greeting | None = None,
         scripts: Scripts = script_for,
         keep: int = KEEP_RECORDINGS,
@@ -288,11 +290,8 @@ class CatchAllPhone:
     def _ended(self, call: Call) -> None:
         # Kept while a BYE of ours is under way, so that the caller's own, crossing it, finds its call.
         asyncio.get_running_loop().call_later(self._timers.t4, self._forget, call)
-        if self._on_end is None:
-            return
-        result = self._on_end(_as_phone_call(call))
-        if inspect.isawaitable(result):
-            task = asyncio.ensure_future(_awaited(result))
+        if self._on_end is not None:
+            task = asyncio.create_task(_tell(self._on_end, _as_phone_call(call)), name=f"report of {call.to}")
             self._reports.add(task)
             task.add_done_callback(self._reports.discard)
 
@@ -338,8 +337,13 @@ def _as_phone_call(call: Call) -> PhoneCall:
     )
 
 
-async def _awaited(result: Awaitable[None]) -> None:
-    await result
+async def _tell(on_end: OnEnd, call: PhoneCall) -> None:
+    try:
+        result = on_end(call)
+        if result is not None:
+            await result
+    except Exception:
+        log.exception("the report of a call was not taken")
 
 
 def _quotable(text: str) -> str:

@@ -4,8 +4,9 @@ import asyncio
 import random
 from collections.abc import Callable
 
-# Loss is exact in every run of so many packets: "5 %" is true for a call of four seconds too, and tests can count.
-_RUN = 100
+# Loss is exact in every run of so many packets, at a random place in it: "5 %" is true for a call of two seconds too,
+# and tests can count.
+_RUN = 20
 # Each packet waits a time of its own between 0 and this many times the wanted jitter, so packets overtake each other.
 # The mean difference of two such times, which is what RFC 3550 calls jitter, is a third of the range. (Kept in order,
 # packets 20 ms apart could not show more than about 27 ms, whatever the range.)
@@ -20,11 +21,14 @@ class Road:
         self._spread_s = _SPREAD * jitter_ms / 1000
         self._random = random.Random(seed)
         self._doomed: list[bool] = []
+        self._owed = 0.0  # losses that did not fit into whole packets of the runs so far
 
     def loses(self) -> bool:
         """Whether the next packet is lost."""
         if not self._doomed:
-            lost = round(self._loss * _RUN)
+            self._owed += self._loss * _RUN
+            lost = min(_RUN, int(self._owed + 1e-9))
+            self._owed -= lost
             self._doomed = [True] * lost + [False] * (_RUN - lost)
             self._random.shuffle(self._doomed)
         return self._doomed.pop()

@@ -51,15 +51,6 @@ class Voicemail:
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """Digest challenges that are never satisfied: 407 to the INVITE without a login and to the first
-    `refused_logins - 1` with one, then `final`. A caller that loops is stopped by the phone, and seen to loop."""
-
-    refused_logins: int
-    final: Final
-
-
-@dataclass(frozen=True, slots=True)
 class Expect:
     """What a correct caller sees and reports. `code` and `reason`: the final answer to the (last) INVITE.
 
@@ -82,7 +73,8 @@ class PhoneScript:
     to pick from, None: never answers. `final`: a refusal instead of an answer. Neither: rings until the caller gives
     up. `hangup_after_s`: from the answer. `silent`: neither sends nor hears RTP or RTCP. `loss` (0 to 1) and
     `jitter_ms` (as RFC 3550 measures it) impair both directions; what is lost on the way in is really not heard, so
-    that the phone's RTCP reports are true. `answers_on_try`: tries before that one end with `until_then`.
+    that the phone's RTCP reports are true. `login`: 407 to every INVITE without a login, and this to one with a login,
+    whichever (the phone knows none). `answers_on_try`: tries before that one end with `until_then`.
     """
 
     title: str
@@ -96,7 +88,7 @@ class PhoneScript:
     loss: float = 0.0
     jitter_ms: float = 0.0
     voicemail: Voicemail | None = None
-    login: Login | None = None
+    login: Final | None = None
     answers_on_try: int = 1
     until_then: Final | None = None
 
@@ -190,12 +182,13 @@ MAGIC: Mapping[str, PhoneScript] = MappingProxyType(
             loss=0.05,
             jitter_ms=40.0,
         ),
+        # A caller that has no login to give is refused with the 407 itself (cause auth_failed).
         "12025550117": PhoneScript(
-            "asks for a login for ever (407), then 403",
+            "asks for a login (407) and accepts none (403)",
             Expect(403, "Forbidden", "phone", "failed", "forbidden"),
             ring_after_s=None,
             answer_after_s=None,
-            login=Login(refused_logins=2, final=Final(403, "Forbidden")),
+            login=Final(403, "Forbidden"),
         ),
         "12025550118": PhoneScript(
             "busy twice, answers on the third try",
@@ -239,7 +232,7 @@ def overridden(script: PhoneScript, text: str) -> PhoneScript:
 
 
 def _seconds(key: str, value: str) -> float:
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)(ms|s)?", value)
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)(ms|s)?", value)
     if not found:
         raise BadOverride(f"{key}: {value!r} is no time such as 2, 2.5s or 300ms")
     seconds = float(found[1]) / (1000 if found[2] == "ms" else 1)
@@ -249,7 +242,7 @@ def _seconds(key: str, value: str) -> float:
 
 
 def _number(key: str, value: str, least: int, most: int) -> int:
-    if not re.fullmatch(r"\d{1,4}", value) or not least <= int(value) <= most:
+    if not re.fullmatch(r"[0-9]{1,4}", value) or not least <= int(value) <= most:
         raise BadOverride(f"{key}: {value!r} is no whole number from {least} to {most}")
     return int(value)
 

@@ -60,7 +60,7 @@ class Stream:
     def encoding(self, payload_type: str) -> str:
         """Such as "PCMA/8000", in capitals; "" when the offer does not name it."""
         for line in self.lines:
-            found = re.match(rf"rtpmap:{payload_type}\s+([^\s/]+/\d+)(?:/1)?$", line)
+            found = re.match(rf"rtpmap:{payload_type}\s+([^\s/]+/[0-9]+)(?:/1)?$", line)
             if found:
                 return found[1].upper()
         return {"0": "PCMU/8000", "8": "PCMA/8000"}.get(payload_type, "")
@@ -98,7 +98,7 @@ def parse(body: bytes) -> tuple[Stream, ...]:
         if kind == "m=":
             sections.append((value, host, []))
         elif kind == "c=":
-            found = re.fullmatch(r"IN IP[46] ([^\s/]+)(?:/\d+)*", value)
+            found = re.fullmatch(r"IN IP[46] ([^\s/]+)(?:/[0-9]+)*", value)
             if not found:
                 raise BadSdp("bad c= line")
             if sections:
@@ -115,7 +115,7 @@ def parse(body: bytes) -> tuple[Stream, ...]:
 
 
 def _stream(value: str, host: str, lines: list[str], default: Direction) -> Stream:
-    found = re.fullmatch(r"(\S+) (\d{1,5})(?:/\d+)? (\S+)((?: \S+)*)", value)
+    found = re.fullmatch(r"(\S+) ([0-9]{1,5})(?:/[0-9]+)? (\S+)((?: \S+)*)", value)
     if not found or int(found[2]) > 65535:
         raise BadSdp("bad m= line")
     direction = next((Direction(line) for line in lines if line in list(Direction)), default)
@@ -136,16 +136,20 @@ def agree(streams: tuple[Stream, ...]) -> tuple[int, Agreed]:
 def _first_law(stream: Stream) -> tuple[Law, int] | None:
     by_name = {f"{law.name}/8000": law for law in LAWS}
     for number in stream.formats:
-        if number.isdigit() and int(number) < 128 and stream.encoding(number) in by_name:
+        if _is_payload_type(number) and stream.encoding(number) in by_name:
             return by_name[stream.encoding(number)], int(number)
     return None
 
 
+def _is_payload_type(text: str) -> bool:
+    return bool(re.fullmatch("[0-9]{1,3}", text)) and int(text) < 128
+
+
 def _agreed(stream: Stream, law: Law, payload_type: int) -> Agreed:
-    events = [n for n in stream.formats if n.isdigit() and stream.encoding(n) == "TELEPHONE-EVENT/8000"]
+    events = [n for n in stream.formats if _is_payload_type(n) and stream.encoding(n) == "TELEPHONE-EVENT/8000"]
     if stream.host != "0.0.0.0" and not is_loopback(stream.host):
         raise NotAcceptable("this phone sends sound on loopback only")
-    rtcp_port = re.match(r"(\d{1,5})", stream.attribute("rtcp") or "")
+    rtcp_port = re.match(r"([0-9]{1,5})", stream.attribute("rtcp") or "")
     control = int(rtcp_port[1]) if rtcp_port else stream.port + 1
     return Agreed(
         law,

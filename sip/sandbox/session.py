@@ -1,5 +1,6 @@
 """Session timers (RFC 4028) as the callee: who refreshes a call, how often, and when to give it up; pure."""
 
+import re
 from dataclasses import dataclass
 
 from sip.sandbox import messages
@@ -36,7 +37,7 @@ def asked(request: Request, least_s: int) -> Session | None:
     """What the caller asks for; None when it does not speak of sessions. Raises TooShort."""
     value = request.headers.get("session-expires")
     seconds = (value or "").partition(";")[0].strip()
-    if not value or not seconds.isdigit() or len(seconds) > 9:
+    if not value or not re.fullmatch("[0-9]{1,9}", seconds):
         return None
     if int(seconds) < least_s:
         raise TooShort(f"less than {least_s} s")

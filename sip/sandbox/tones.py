@@ -58,7 +58,7 @@ def greeting(seconds: float = 2.4) -> bytes:
         at = n / RATE_HZ
         phase += 2 * math.pi * (140.0 - 15.0 * at) / RATE_HZ
         voice = sum(math.sin(harmonic * phase) / harmonic for harmonic in range(1, 12))
-        syllable = abs(math.sin(4 * math.pi * at))
+        syllable = math.sin(4 * math.pi * at) ** 2
         samples.append(round(_LEVEL / 2 * voice * syllable))
     return _little(samples)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -27,8 +28,14 @@ class RingingPhone:
             return await self.ended.get()
 
 
-class Reachable(Protocol):
+@dataclass(frozen=True, slots=True)
+class Reached:
     port: int
+
+
+class Reachable(Protocol):
+    @property
+    def port(self) -> int: ...
 
 
 MakePhone = Callable[..., Awaitable[RingingPhone]]

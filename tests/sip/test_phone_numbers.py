@@ -194,22 +194,24 @@ async def test_0115_is_silent_for_eight_seconds_but_for_the_100(phone: RingingPh
     assert 0.25 <= ok.at - ringing.at <= 0.9
 
 
-async def test_0117_asks_for_a_login_again_and_then_forbids(phone: RingingPhone, make_caller: MakeCaller) -> None:
+async def test_0117_asks_for_a_login_each_time_and_forbids_the_call_with_one(
+    phone: RingingPhone, make_caller: MakeCaller
+) -> None:
     caller = await make_caller(phone, "12025550117")
-    challenges = []
+    answers = []
 
-    for login in ("", "Proxy-Authorization: Digest x\r\n", "Proxy-Authorization: Digest y\r\n"):
+    for login in ("", "", "Proxy-Authorization: Digest username=x\r\n"):
         invite = caller.invite(login)
         answer = await caller.next()
         caller.ack_refusal(invite, answer)
-        challenges.append((answer.code, answer.header("Proxy-Authenticate")))
+        answers.append((answer.code, answer.header("Proxy-Authenticate")))
         caller.to_tag = ""
         caller.cseq += 1
     call = await phone.over()
 
-    assert [code for code, _ in challenges] == [407, 407, 403]
-    assert challenges[0][1] != challenges[1][1]
-    assert 'realm="sandbox"' in (challenges[0][1] or "")
+    assert [code for code, _ in answers] == [407, 407, 403]
+    assert answers[0][1] != answers[1][1]
+    assert 'realm="sandbox"' in (answers[0][1] or "")
     assert (call.invites, call.ended_by) == (3, "phone")
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from sip.sandbox.phone import CatchAllPhone
+from sip.sandbox.phone import CatchAllPhone, PhoneCall
 from sip.sandbox.scripts import HUMAN_S, PhoneScript, script_for
 from tests.sip.caller import Caller, Heard, media_port
-from tests.sip.phones import QUICK, MakeCaller, MakePhone, RingingPhone
+from tests.sip.phones import QUICK, MakeCaller, MakePhone, Reached, RingingPhone
 
 pytest_plugins = ["tests.sip.phone_fixtures"]
 
@@ -293,7 +293,7 @@ async def test_a_reinvite_may_hold_the_call_and_take_it_back(phone: RingingPhone
     assert "a=sendrecv" in resumed.body
     assert media_port(held) == media_port(resumed) == media_port(first)
     assert int(re.findall(r"o=- \d+ (\d+)", resumed.body)[0]) > int(re.findall(r"o=- \d+ (\d+)", held.body)[0])
-    assert call.invites == 3
+    assert call.invites == 1
 
 
 async def test_a_reinvite_that_cannot_be_agreed_leaves_the_call_up(
@@ -475,12 +475,28 @@ async def test_an_awaitable_report_is_awaited_before_the_phone_is_closed(
 
     phone = CatchAllPhone(tmp_path, on_end=tell, timers=QUICK)
     port = await phone.start()
-    caller = await make_caller(type("Here", (), {"port": port}), "12025550101")
+    caller = await make_caller(Reached(port), "12025550101")
     caller.invite()
     await caller.until(486)
     await phone.aclose()
 
     assert told == ["told"]
+
+
+async def test_a_report_that_is_not_taken_disturbs_no_call(
+    make_caller: MakeCaller, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(call: PhoneCall) -> None:
+        raise RuntimeError("no room for this")
+
+    phone = CatchAllPhone(tmp_path, on_end=refuse, timers=QUICK)
+    port = await phone.start()
+    caller = await make_caller(Reached(port), "12025550101")
+    caller.invite()
+    await caller.until(486)
+    await phone.aclose()
+
+    assert "the report of a call was not taken" in caplog.text
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "localhost.example"])
