@@ -43,7 +43,7 @@ class Account(Section):
     """The account that the bootstrap keys belong to."""
 
     id: str = "main"  # its name in keys and logs
-    caller_ids: tuple[str, ...] = ("12025550199",)  # international digits; must be yours on a real trunk
+    caller_ids: tuple[str, ...] = ()  # your numbers, international digits; not set: those of your trunks
     region: str | None = None  # two letters: national numbers are read as of this country
     callback_url: str | None = None  # the account's own webhook, told of every call that names no other
     callback_format: Literal["standard", "9bits"] = "9bits"  # of the account's own webhook

@@ -6,18 +6,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import SystemRandom
 
-from messaging.guard import check_url
 from redis.asyncio import Redis
 
 from config.settings import Settings
 from media.speech import SpeechEngine, SpeechError, Utterance
 from messaging.clock import SystemClock
 from messaging.errors import ServiceError
+from messaging.guard import check_url
 from messaging.store import durability
 from sip import ladder
 from sip.sandbox.scripts import MAGIC
 from voice import compose
 from voice.api.parts import Api, Check
+from voice.caller_ids import caller_ids
 from voice.calls import Call
 from voice.installation import pepper
 from voice.presence import Presence
@@ -36,6 +37,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
     stack.push_async_callback(library.aclose)
     accounts = compose.accounts(settings, redis, pepper(settings))
     accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
+    trunks = compose.trunks(settings)
     presence = Presence(redis, settings.store.prefix, clock)
     return Api(
         settings=settings,
@@ -46,6 +48,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         prompts=library,
         refuse_url=_refusal(settings),
         speaks=lambda language: any(engine.speaks(language) for engine in engines),
+        caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         ladder_text=_ladder_text,
         recording=_recording(settings.data_dir / "recordings"),

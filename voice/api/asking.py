@@ -2,19 +2,13 @@
 
 from urllib.parse import urlsplit
 
-from messaging.errors import FieldError, Invalid
+from messaging.errors import FieldError, Invalid, catalogue
+from messaging.numbers import NumberError
 from messaging.strict_json import shown
 from voice.api.parts import Api, Principal, is_test
 from voice.api.schemas import Spoken
 from voice.messages import Callback, CallbackFormat, Gather, SandboxScript, Script
 from voice.sending import Request
-
-
-class InvalidNumber(Invalid):
-    """None of the numbers can be called."""
-
-    code, title = "INVALID_NUMBER", "Invalid number"
-    hint = "Send international numbers: 2348020000000, +2348020000000 or 002348020000000."
 
 
 async def asked(
@@ -108,10 +102,15 @@ def why_no_address(url: str) -> str | None:
 
 
 def about_numbers(error: Invalid, *, single: bool) -> Invalid:
-    """The same complaints under INVALID_NUMBER when they are all about numbers; `#/to` when only one was sent."""
+    """The same complaints as a NumberError when all are about numbers, of their class when they have one in common.
+
+    `#/to` when only one number was sent.
+    """
     if not error.errors or not all(e.pointer.startswith("#/to/") for e in error.errors):
         return error
     errors = error.errors
     if single:
         errors = tuple(FieldError("#/to", e.code, e.detail) for e in errors)
-    return InvalidNumber(errors[0].detail, errors=errors)
+    codes = {e.code.upper() for e in errors}
+    kind = catalogue().get(codes.pop(), NumberError) if len(codes) == 1 else NumberError
+    return (kind if issubclass(kind, NumberError) else NumberError)(errors[0].detail, errors=errors)

@@ -100,6 +100,7 @@ class Api:
     prompts: Speaker
     refuse_url: Callable[[str, bool], Awaitable[str | None]]  # webhook address, sandbox -> why not, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
+    caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     ladder_text: Callable[[str], str] = str  # JSON ladder of the store -> text for people
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
@@ -133,7 +134,7 @@ def sender_of(api: Api, principal: Principal) -> Sender:
     return Sender(
         owner=principal.owner,
         sandbox=is_test(principal),
-        caller_ids=account.caller_ids,
+        caller_ids=account.caller_ids if api.caller_ids is None else api.caller_ids(is_test(principal)),
         region=account.region,
         callback=callback,
     )
