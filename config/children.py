@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 
 PARENT = "TOCSIN_PARENT_PID"  # set by whoever starts a process that must not outlive it
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
 def die_with_parent(environ: Mapping[str, str], number: signal.Signals = signal.SIGTERM) -> None:
@@ -20,6 +20,11 @@ def die_with_parent(environ: Mapping[str, str], number: signal.Signals = signal.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != int(parent):  # it died before we asked
         raise SystemExit("the process that started us is gone")
+
+
+def name_process(name: str) -> None:
+    """What `ps`, `top` and `/proc/…/status` show; 15 characters (prctl(2))."""
+    ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
 
 
 def free_port(kind: socket.SocketKind, host: str = "127.0.0.1") -> int:

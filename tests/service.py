@@ -36,15 +36,12 @@ class Service:
             return found
 
     def children(self) -> dict[str, int]:
-        """Pids of the roles, by name, read from the system."""
-        found = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                parent = int(stat.read_text().rpartition(")")[2].split()[1])
-                words = (stat.parent / "cmdline").read_bytes().split(b"\0")
-                if parent == self.process.pid and b"voice" in words:
-                    found[words[words.index(b"voice") + 1].decode()] = int(stat.parent.name)
-        return found
+        """Pids of the roles, by name, as the system knows them."""
+        return {
+            name.removeprefix("tocsin-"): pid
+            for pid in descendants(self.process.pid)
+            if (name := process_name(pid)).startswith("tocsin-")
+        }
 
     async def stop(self) -> int:
         if self.process.returncode is None:
@@ -115,4 +112,33 @@ async def _until_ready(service: Service) -> None:
             with contextlib.suppress(httpx2.HTTPError):
                 if (await http.get("/readyz")).status_code == 200:
                     return
+            assert service.process.returncode is None, "the service ended:\n" + "".join(service.log)
             await asyncio.sleep(0.02)
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process below `pid`, from /proc."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            children.setdefault(int(stat.read_text().rpartition(")")[2].split()[1]), []).append(int(stat.parent.name))
+    found: list[int] = []
+    pending = [pid]
+    while pending:
+        mine = children.get(pending.pop(), [])
+        found += mine
+        pending += mine
+    return found
+
+
+def process_name(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

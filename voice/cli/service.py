@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from config.children import die_with_parent
+from config.children import die_with_parent, name_process
 from config.logs import configure
 from config.settings import load
 
@@ -32,6 +32,7 @@ def run_role(role: str, overrides: Mapping[str, object]) -> int:
     from voice.compose import ROLES
 
     die_with_parent(os.environ)
+    name_process(f"tocsin-{role}")
     settings = load(os.environ, overrides=overrides)
     configure(role, settings.log_level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
