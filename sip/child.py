@@ -16,8 +16,9 @@ from pathlib import Path
 
 from sip import lastwords
 from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Stop, StopPlaying
-from sip.engine import Engine, EngineRefused
+from sip.engine import EngineRefused
 from sip.events import Ended, Event, Refused, Trace
+from sip.exchange import Exchange
 from sip.setup import LineSetup
 from sip.wire import FrameReader, Value, WireError, encode
 
@@ -111,21 +112,21 @@ def run(sock: socket.socket) -> int:
     if setup is None:
         return 0
     try:
-        engine = Engine(setup)
+        exchange = Exchange(setup)
     except EngineRefused as refusal:
         pipe.write(Refused(str(refusal)))
         pipe.finish(1.0)
         return EXIT_REFUSED
-    pipe.write(engine.ready)
+    pipe.write(exchange.ready)
     memory = _Memory()
-    while not engine.stopped:
-        commands = pipe.read(engine.patience_s())
+    while not exchange.stopped:
+        commands = pipe.read(exchange.patience_s())
         if commands is None:
             break
-        _turn(engine, pipe, memory, commands)
+        _turn(exchange, pipe, memory, commands)
     signal.alarm(LEAVE_WITHIN_S)
-    _take_leave(engine, pipe, memory, Path(setup.journal_dir))
-    engine.leave()
+    _take_leave(exchange, pipe, memory, Path(setup.journal_dir))
+    exchange.leave()
     return 0
 
 
@@ -151,12 +152,12 @@ def _read_setup(pipe: Pipe) -> LineSetup | None:
     return None
 
 
-def _turn(engine: Engine, pipe: Pipe, memory: _Memory, commands: Sequence[Value]) -> None:
+def _turn(exchange: Exchange, pipe: Pipe, memory: _Memory, commands: Sequence[Value]) -> None:
     for command in commands:
         if isinstance(command, _COMMANDS):
-            engine.obey(_as_command(command))
-    engine.pump()
-    for event in engine.take():
+            exchange.obey(_as_command(command))
+    exchange.pump()
+    for event in exchange.take():
         if isinstance(event, Ended):
             memory.note(event)
         pipe.write(event)
@@ -166,13 +167,13 @@ def _as_command(value: Command) -> Command:
     return value
 
 
-def _take_leave(engine: Engine, pipe: Pipe, memory: _Memory, directory: Path) -> None:
+def _take_leave(exchange: Exchange, pipe: Pipe, memory: _Memory, directory: Path) -> None:
     """Every call ends now. The parent hears how; when it is gone, the journal does, before any BYE is answered."""
-    for event in engine.take():
+    for event in exchange.take():
         if isinstance(event, Ended):
             memory.note(event)
         pipe.write(event)
-    for ended in engine.give_up():
+    for ended in exchange.give_up():
         memory.note(ended)
         pipe.write(ended)
     pipe.finish(1.0)

@@ -79,6 +79,7 @@ class Close:
     code: int
     reason: str
     origin: Origin
+    sip_call_id: str = ""
     answer: Answer | None = None
 
 
@@ -93,6 +94,7 @@ class Leg:
     phase: Phase = Phase.SILENT
     confirmed: bool = False
     media: bool = False
+    rewire: bool = False  # media became active (again): connect what is to be said and heard
     codec: str = ""
     sip_call_id: str = ""
     why: Why | None = None  # why we end it; None: we do not
