@@ -61,7 +61,9 @@ class Watcher(Protocol):
 
     def pressed(self, call_id: str, digit: str, method: str) -> None: ...
 
-    def over(self, call_id: str, close: Close, counters: Counters | None) -> None: ...
+    def stream_over(self, call_id: str, counters: Counters) -> None: ...
+
+    def over(self, call_id: str, close: Close) -> None: ...
 
     def fault(self, call_id: str, words: str) -> None: ...
 
@@ -141,6 +143,9 @@ class _Call(pj.Call):  # type: ignore[misc]  # the module has no types
     def onCallMediaState(self, prm: Any) -> None:  # the library's name
         self._safely(self._media, prm)
 
+    def onStreamDestroyed(self, prm: Any) -> None:  # the library's name
+        self._safely(self._stream_over, prm)
+
     def onDtmfDigit(self, prm: Any) -> None:  # the library's name
         self._safely(self._digit, prm)
 
@@ -162,9 +167,8 @@ class _Call(pj.Call):  # type: ignore[misc]  # the module has no types
         info = self.getInfo()
         watcher = self.engine.watcher
         if info.state == pj.PJSIP_INV_STATE_DISCONNECTED:
-            counters = _counters(self)
             self.engine.forget(self)
-            watcher.over(self.call_id, _close(info, prm), counters)
+            watcher.over(self.call_id, _close(info, prm))
         elif info.state == pj.PJSIP_INV_STATE_EARLY:
             answer = _answer_in(prm)
             watcher.ringing(self.call_id, int(info.lastStatusCode), answer is not None and answer.has_sdp)
@@ -181,6 +185,12 @@ class _Call(pj.Call):  # type: ignore[misc]  # the module has no types
         for media in info.media:
             if media.type == pj.PJMEDIA_TYPE_AUDIO and media.status == pj.PJSUA_CALL_MEDIA_ACTIVE:
                 self.engine.watcher.media(self.call_id)
+
+    def _stream_over(self, prm: Any) -> None:
+        """The last moment at which this stream can be read: at a BYE of the peer it is gone before the call ends."""
+        counters = _counters(self)
+        if counters is not None:
+            self.engine.watcher.stream_over(self.call_id, counters)
 
     def _digit(self, prm: Any) -> None:
         method = "info" if prm.method == pj.PJSUA_DTMF_METHOD_SIP_INFO else "rfc4733"

@@ -230,7 +230,7 @@ class Exchange:
         problem = self._engine.hang_up(leg.dial.call_id)
         if problem is not None and leg.close is None:
             leg.error = str(problem)
-            self.over(leg.dial.call_id, Close(time.time(), 0, "", Origin.LOCAL), None)
+            self.over(leg.dial.call_id, Close(time.time(), 0, "", Origin.LOCAL))
 
     # -- what the engine tells: inside `pump`, or inside our own calls into it
 
@@ -264,15 +264,18 @@ class Exchange:
         if leg is not None:
             self._say(leg.press(digit, method, time.time()))
 
-    def over(self, call_id: str, close: Close, counters: Counters | None) -> None:
+    def stream_over(self, call_id: str, counters: Counters) -> None:
+        leg = self._legs.get(call_id)
+        if leg is not None:
+            leg.bank(counters, time.monotonic())
+
+    def over(self, call_id: str, close: Close) -> None:
         leg = self._legs.pop(call_id, None)
         if leg is None:
             return
         now = time.monotonic()
         if not leg.sip_call_id:
             self._know(leg, close.sip_call_id)
-        if counters is not None:
-            leg.count(counters, now)
         self._say(leg.stopped(close.at))
         leg.close = close
         leg.settle_by = now if leg.phase is Phase.SILENT else now + SETTLE_S

@@ -34,6 +34,18 @@ class Counters:
     rtt_us: float = 0.0
     reports: int = 0
 
+    def plus(self, other: "Counters") -> "Counters":
+        """Packets add up; times are those of the newer reading, when it has any."""
+        return Counters(
+            sent=self.sent + other.sent,
+            received=self.received + other.received,
+            sent_lost=self.sent_lost + other.sent_lost,
+            received_lost=self.received_lost + other.received_lost,
+            jitter_us=other.jitter_us or self.jitter_us,
+            rtt_us=other.rtt_us or self.rtt_us,
+            reports=self.reports + other.reports,
+        )
+
     def stats(self, codec: str) -> RtpStats:
         """The same in words; what nobody measured is None."""
         told = self.reports > 0
@@ -118,6 +130,7 @@ class Leg:
     byes_answered: int = 0
     reason_header: str | None = None
     q850: int | None = None
+    _banked: Counters = Counters()
     _sent_before: int = 0
     _heard_at: tuple[int, int] = (0, 0)
 
@@ -179,9 +192,14 @@ class Leg:
         late = [(at, why) for why, at in self.due.items() if at <= now]
         return min(late)[1] if late and self.close is None and self.why is None else None
 
-    def count(self, counters: Counters, now: float) -> None:
+    def bank(self, counters: Counters, now: float) -> None:
+        """The last reading of a stream: a re-INVITE begins another, whose packets are counted from 0 again."""
+        self.count(counters, now)
+        self._banked = self.counters
+
+    def count(self, reading: Counters, now: float) -> None:
         """A new reading; any packet heard since the last one puts the media time-out off."""
-        self.counters = counters
+        counters = self.counters = self._banked.plus(reading)
         heard = (counters.received, counters.reports)
         if heard != self._heard_at and Why.MEDIA_TIMEOUT in self.due:
             self.due[Why.MEDIA_TIMEOUT] = now + self.dial.rtp_timeout_s

@@ -12,6 +12,7 @@ from sip.trunk import Transport
 KNOWN_CODECS = ("PCMA", "PCMU", "G722")
 VERSION_FLOOR = (2, 17)  # the first release without the memory faults known in 2.15.1; older ones need the edge proxy
 CREDENTIAL_MAX = 120  # bytes; the library prints credentials into buffers of fixed size
+TIMER_LEAST_S = 90  # RFC 4028 section 4
 RANGE_PER_CALL = 4  # ports: RTP and RTCP, twice, because they are freed late
 
 
@@ -92,6 +93,7 @@ def _rules(seen: Effective, told: LineSetup) -> tuple[tuple[bool, str], ...]:
         (seen.clock_hz != 8000, "the sound clock is not at 8 kHz"),
         (seen.timer_use != 3, "session timers are not always asked for"),
         (seen.timer_expires_s != told.trunk.session_expires_s, "the session timer has another length"),
+        (seen.timer_expires_s < TIMER_LEAST_S, f"the session timer is shorter than the {TIMER_LEAST_S} s of RFC 4028"),
         (seen.mwi or seen.publish, "message waiting or publishing is on"),
     )
 

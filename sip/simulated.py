@@ -19,6 +19,7 @@ from sip.messages import Answer
 from sip.setup import SILENT_S
 
 PACKETS_PER_S = 50
+CALLS_PER_PROCESS = 4  # as many calls are lost together as with the real library
 _USER = re.compile(r"sips?:\+?(\d+)@")
 
 
@@ -88,27 +89,32 @@ class SimulatedLine:
         if command.call_id in self._legs:
             raise LineError("this call is being dialled already")
         user = _USER.search(command.uri)
-        leg = SimulatedLeg(command, self._callee(user[1] if user else ""), self._speed)
+        callee = self._callee(user[1] if user else "")
+        leg = SimulatedLeg(command, callee, self._speed, over=lambda: self._legs.pop(command.call_id, None))
+        leg.process = self._process_with_room()
         self._legs[command.call_id] = leg
-        leg.task.add_done_callback(lambda _: self._legs.pop(command.call_id, None))
-        await asyncio.sleep(0)
         return leg
 
     async def drain(self) -> None:
         self._draining = True
         while self._legs:
             await asyncio.wait([leg.task for leg in self._legs.values()])
-            await asyncio.sleep(0)  # let the callbacks forget the legs
 
     async def aclose(self) -> None:
         for leg in list(self._legs.values()):
             await leg.hang_up(Why.SHUTDOWN)
         await self.drain()
 
-    def lose(self) -> None:
-        """The line process dies, for tests: every call on it ends lost."""
+    def lose(self, call_id: str) -> None:
+        """The line process that carries this call dies: every call on it ends lost, and no other."""
+        dead = self._legs[call_id].process
         for leg in list(self._legs.values()):
-            leg.wishes.put_nowait(None)
+            if leg.process == dead:
+                leg.wishes.put_nowait(None)
+
+    def _process_with_room(self) -> int:
+        taken = [leg.process for leg in self._legs.values()]
+        return next(n for n in range(len(taken) + 1) if taken.count(n) < CALLS_PER_PROCESS)
 
 
 @dataclass(slots=True)
@@ -130,8 +136,10 @@ class _Course:
 class SimulatedLeg:
     """One simulated call: a task that lives until `Ended`."""
 
-    def __init__(self, dial: Dial, callee: Callee, speed: float) -> None:
+    def __init__(self, dial: Dial, callee: Callee, speed: float, over: Callable[[], object]) -> None:
         self._dial, self._callee, self._speed = dial, callee, speed
+        self._over = over
+        self.process = 0
         self._events: asyncio.Queue[LineEvent] = asyncio.Queue()
         self.wishes: asyncio.Queue[Play | StopPlaying | HangUp | None] = asyncio.Queue()
         self._began = asyncio.get_running_loop().time()
@@ -272,7 +280,7 @@ class SimulatedLeg:
     def _close(self, code: int, reason: str, origin: Origin, answer: Answer | None = None) -> None:
         self._say(self._leg.stopped(time.time()))
         self._leg.close = Close(time.time(), code, reason, origin, answer=answer)
-        self._say(self._leg.ended(self._dial.record if self._leg.confirmed else None))
+        self._say(self._leg.ended())
 
     def _lost(self) -> None:
         leg = self._leg
@@ -295,6 +303,8 @@ class SimulatedLeg:
     def _say(self, event: LineEvent | None) -> None:
         if event is not None:
             self._events.put_nowait(event)
+        if isinstance(event, Ended):
+            self._over()
 
 
 def _file_ms(path: str) -> int:

@@ -211,9 +211,17 @@ class Sipp:
     async def __aenter__(self) -> Self:
         if SIPP is None:
             raise RuntimeError("SIPp is not installed: make peers")
+        for _ in range(3):  # the free port may have been taken meanwhile
+            if await self._listens():
+                return self
+            self.port = free_port()
+            self._log = self._directory / f"sipp-{self.port}.log"
+        raise RuntimeError("SIPp does not listen")
+
+    async def _listens(self) -> bool:
         file = self._directory / f"sipp-{self.port}.xml"
         file.write_text(self._xml)
-        self._process = await asyncio.create_subprocess_exec(
+        process = self._process = await asyncio.create_subprocess_exec(
             SIPP,
             *("-sf", str(file), "-i", "127.0.0.1", "-p", str(self.port), "-nostdin", "-nd", "-trace_msg"),
             *("-message_file", str(self._log), "-mp", str(free_port()), "-timeout", "55"),
@@ -223,8 +231,8 @@ class Sipp:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        await until(lambda: _udp_port_is_used(self.port))
-        return self
+        await until(lambda: process.returncode is not None or _udp_port_is_used(self.port))
+        return process.returncode is None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
