@@ -160,6 +160,7 @@ class LineProcess:
         self.pid = 0
         self.ready: Ready | None = None
         self.refused: str | None = None
+        self.unborn: str | None = None  # it was never forked, and why
         self.leaving = False
         self.served = 0
         self.unanswered = 0
@@ -177,7 +178,7 @@ class LineProcess:
             self.send(self.setup)
             await self._read(reader)
         except PreforkError as error:
-            log.warning("no line process", error=str(error))
+            self.unborn = str(error)
         except OSError:
             pass  # it died with something of ours unread: the same as an end of file
         except WireError as error:
@@ -189,6 +190,11 @@ class LineProcess:
     async def started(self) -> Ready:
         """Raises LinesDown with the reason that the process gave."""
         return await asyncio.shield(self._started)
+
+    @property
+    def why_not(self) -> str:
+        """Why it never got ready."""
+        return self.refused or self.unborn or "a line process died while it started"
 
     async def closed(self) -> None:
         await self._closed.wait()
@@ -317,8 +323,7 @@ class LineProcess:
             with contextlib.suppress(OSError):
                 self._writer.close()
         if not self._started.done():
-            reason = self.refused or "a line process died while it started"
-            self._started.set_exception(LinesDown(reason))
+            self._started.set_exception(LinesDown(self.why_not))
             self._started.exception()  # it may be that nobody waits
         for leg in self.legs.values():
             if self.ready is None:

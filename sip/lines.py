@@ -30,6 +30,7 @@ BEAT_S = 2.5
 SPARE_PROCESSES = 2  # lines that wait for a lost BYE to time out must not cost capacity
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MOST_S = 30.0
+TRIES_MORE = 2  # a dial may meet a process that dies as it starts, or one whose lines are just taken
 WORTH_WAITING_S = 2.0  # a dial waits for a process that may be started again so soon; later it is told "down"
 CLOSE_WITHIN_S = 5.0
 KILLED_WITHIN_S = 1.0
@@ -58,13 +59,14 @@ class Lines:
         ladder: bool = True,
         silent_s: float = SILENT_S,
         recycle_after: int = 2000,
+        beat_s: float = BEAT_S,
     ) -> None:
         self._trunk = trunk
         self._most = most
         self._journal_dir = journal_dir.absolute()
         self._rtp_base, self._sip_base = rtp_base or trunk.rtp.port_base, sip_base
         self._idle_s, self._keep, self._recycle_after = idle_s, keep, recycle_after
-        self._ladder, self._silent_s = ladder, silent_s
+        self._ladder, self._silent_s, self._beat_s = ladder, silent_s, beat_s
         self._prefork = Prefork()
         self._preparing = asyncio.Lock()
         self._processes: list[LineProcess] = []
@@ -98,7 +100,8 @@ class Lines:
                 error="no such name",
             )
             return StillbornLeg(unknown)
-        for _ in range(len(self._processes) + 2):
+        why_not: LineError = NoFreeLine("every line is busy")
+        for _ in range(len(self._processes) + TRIES_MORE):
             if self._closing or self._draining:
                 raise NoFreeLine("no new calls: the service is stopping")
             if any(command.call_id in process.legs for process in self._processes):
@@ -106,10 +109,16 @@ class Lines:
             if self.capacity().free < 1:
                 raise NoFreeLine("every line is busy")
             process = self._with_room() or await self._grow()
-            leg = await process.dial(routed)
+            try:
+                leg = await process.dial(routed)
+            except LinesDown as down:
+                if process.refused is not None:
+                    raise
+                why_not = down  # nothing was sent: another process may do better
+                continue
             if leg is not None:
                 return leg
-        raise NoFreeLine("every line is busy")
+        raise why_not
 
     async def drain(self) -> None:
         """No new dials; returns when the last call has ended."""
@@ -150,6 +159,11 @@ class Lines:
     def pids(self) -> tuple[int, ...]:
         """Line processes that live now."""
         return tuple(process.pid for process in self._processes if process.pid)
+
+    @property
+    def prefork_pid(self) -> int | None:
+        """The prepared process that line processes are forked from."""
+        return self._prefork.pid
 
     def status(self) -> tuple[ProcessStatus, ...]:
         return tuple(ProcessStatus(p.ready, p.taken, p.served) for p in self._processes if p.ready is not None)
@@ -235,8 +249,8 @@ class Lines:
             log.error("line process refused to start", reason=process.refused)
             return
         self._deaths = 1 if process.served else self._deaths + 1
-        self._stumble("line processes die as soon as they start")
-        log.error("line process died", pid=process.pid, exit=how, deaths=self._deaths)
+        self._stumble(process.unborn or "line processes die as soon as they start")
+        log.error("line process died", pid=process.pid, exit=how, deaths=self._deaths, reason=process.unborn)
         if len(self._processes) < self._keep and not self._draining:
             self._spawn(self._replace(), "line process successor")
 
@@ -252,7 +266,7 @@ class Lines:
 
     async def _beat(self) -> None:
         while True:
-            await asyncio.sleep(BEAT_S)
+            await asyncio.sleep(self._beat_s)
             self._beats += 1
             for process in list(self._processes):
                 process.beat(self._beats)

@@ -19,11 +19,13 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 _HELLO_WITHIN_S = 15.0  # loading PJSIP takes 0.1 s; a machine that swaps may need a hundred times that
 _FORK_WITHIN_S = 5.0
+_SEE_OFF_S = 0.5
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
@@ -76,11 +78,11 @@ class Prefork:
     async def fork(self) -> tuple[int, socket.socket]:
         """A new line process: its pid and our end of its pipe. Raises PreforkError."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._serial += 1
+        serial = self._serial = self._serial + 1
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._forks[self._serial] = done
+        self._forks[serial] = done
         try:
-            self._ask({"fork": self._serial}, [theirs.fileno()])
+            self._ask({"fork": serial}, [theirs.fileno()])
             async with asyncio.timeout(_FORK_WITHIN_S):
                 pid = await done
         except (PreforkError, TimeoutError) as error:
@@ -91,7 +93,7 @@ class Prefork:
             raise
         finally:
             theirs.close()
-            self._forks.pop(self._serial, None)
+            self._forks.pop(serial, None)
         return pid, ours
 
     def kill(self, pid: int, signal_number: int) -> None:
@@ -201,6 +203,7 @@ def _serve(requests: socket.socket, replies: socket.socket) -> None:
             continue
         data, fds, _, _ = socket.recv_fds(requests, 4096, 1)
         if not data:
+            _see_off(children, replies, woken)
             return
         request: dict[str, Any] = json.loads(data)
         if "fork" in request and fds:
@@ -230,6 +233,15 @@ def _reap(children: set[int], replies: socket.socket) -> None:
         if done:
             children.discard(pid)
             _tell(replies, {"ended": pid, "status": status})
+
+
+def _see_off(children: set[int], replies: socket.socket, woken: socket.socket) -> None:
+    """Children that are leaving too are reaped, for a second: a container's first process may not do that."""
+    until = time.monotonic() + _SEE_OFF_S
+    _reap(children, replies)
+    while children and time.monotonic() < until:
+        select.select([woken], [], [], _SEE_OFF_S / 10)
+        _reap(children, replies)
 
 
 def _tell(replies: socket.socket, reply: dict[str, int]) -> None:
