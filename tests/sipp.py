@@ -156,6 +156,36 @@ def early_media(rtp_port: int, early_ms: int) -> str:
     )
 
 
+_IN_DIALOG = """<send><![CDATA[
+
+{method} [$contact] SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+From:[$callee]
+To:[$caller]
+[last_Call-ID:]
+CSeq: 2 {method}
+Max-Forwards: 70
+Contact: <sip:[local_ip]:[local_port]>
+{headers}
+Content-Length: [len]
+
+{body}
+]]></send>"""
+
+
+def answers_and_asks(rtp_port: int, method: str, headers: str, answer: int, body: str = "") -> str:
+    """In the answered call, one request of the callee, which must get this answer."""
+    return scenario(
+        _NOTE_CONTACT,
+        send("200 OK", sdp_port=rtp_port),
+        _NOTE_PARTIES,
+        pause(200),
+        _IN_DIALOG.format(method=method, headers=headers, body=body),
+        f'<recv response="{answer}"/>',
+        *WAIT_BYE,
+    )
+
+
 def is_silent() -> str:
     return scenario(recv("INVITE"), pause(60_000))
 
