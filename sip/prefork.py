@@ -265,7 +265,7 @@ def main(arguments: list[str]) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the trunk's password
     faulthandler.enable()  # an assertion in the library then says where we were
     parent, requests, replies = map(int, arguments)
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # "parent" is the thread that spawned us: the one with the event loop
     _prctl(_PR_SET_NAME, b"tocsin-prefork")
     if os.getppid() != parent:
         return  # it died before the kernel was told to tell us

@@ -16,6 +16,7 @@ from sip.commands import AfterScript, Why
 from sip.events import Answered, Ended, Phase
 from sip.line import Leg
 from sip.lines import Lines
+from sip.prefork import Prefork
 from sip.trunk import Trunk, TrunkUri
 from tests import sipp
 from tests.sip.bench import Bench
@@ -291,3 +292,18 @@ async def test_it_works_on_uvloop_beside_threads(tmp_path: Path, ear: sipp.Ear) 
 
     assert out.decode().splitlines() == ["ended True"] * 3
     assert parent.returncode == 0
+
+
+async def test_forks_asked_for_at_once_each_get_their_own_answer() -> None:
+    prefork = Prefork()
+    await prefork.start()
+    try:
+        async with asyncio.timeout(4):  # less than a fork may take alone
+            forks = await asyncio.gather(*(prefork.fork() for _ in range(5)))
+        for _, pipe in forks:
+            pipe.close()
+        pids = [pid for pid, _ in forks]
+        assert len(set(pids)) == 5
+        await sipp.until(lambda: not any(exists(pid) for pid in pids))
+    finally:
+        await prefork.aclose()
