@@ -16,6 +16,7 @@ from sip.commands import AfterScript, Why
 from sip.events import Answered, Ended, Phase
 from sip.line import Leg
 from sip.lines import Lines
+from sip.prefork import Prefork
 from sip.trunk import Trunk, TrunkUri
 from tests import sipp
 from tests.sip.bench import Bench
@@ -50,6 +51,10 @@ def alive(pid: int) -> bool:
 def exists(pid: int) -> bool:
     """In the process table, be it as a zombie."""
     return Path(f"/proc/{pid}").exists()
+
+
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
 
 
 def cpu_s(pid: int) -> float:
@@ -107,6 +112,27 @@ async def test_a_dead_process_has_a_successor_within_two_seconds(bench: Bench, e
     assert after.played_to_end
     assert dead not in bench.lines.pids()
     await sipp.until(lambda: not exists(dead), within_s=2.0)  # no zombie
+
+
+async def test_signals_belong_to_the_parent(bench: Bench, ear: sipp.Ear) -> None:
+    await bench.set_up(sipp.answers(ear.port))
+    leg = await bench.lines.dial(bench.dial(pause_ms=500))
+    await answered(leg)
+    for pid in (*bench.lines.pids(), bench.lines.prefork_pid):
+        assert pid is not None
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGINT)
+
+    assert (await the_end(leg)).played_to_end
+
+
+async def test_no_secret_of_the_service_is_in_a_line_process(
+    bench: Bench, ear: sipp.Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOCSIN_KEY_PEPPER", "s3cret")
+    await bench.set_up(sipp.answers(ear.port))
+
+    assert b"s3cret" not in environment(bench.lines.pids()[0])
 
 
 async def test_a_stuck_process_is_ended_and_its_calls_with_it(bench: Bench, ear: sipp.Ear) -> None:
@@ -266,3 +292,18 @@ async def test_it_works_on_uvloop_beside_threads(tmp_path: Path, ear: sipp.Ear) 
 
     assert out.decode().splitlines() == ["ended True"] * 3
     assert parent.returncode == 0
+
+
+async def test_forks_asked_for_at_once_each_get_their_own_answer() -> None:
+    prefork = Prefork()
+    await prefork.start()
+    try:
+        async with asyncio.timeout(4):  # less than a fork may take alone
+            forks = await asyncio.gather(*(prefork.fork() for _ in range(5)))
+        for _, pipe in forks:
+            pipe.close()
+        pids = [pid for pid, _ in forks]
+        assert len(set(pids)) == 5
+        await sipp.until(lambda: not any(exists(pid) for pid in pids))
+    finally:
+        await prefork.aclose()
