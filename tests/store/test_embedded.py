@@ -99,7 +99,9 @@ async def test_only_this_user_can_reach_it(valkey_server):
     assert not [row for row in listening if f"socket:[{row.split()[9]}]" in inodes]
 
 
-@pytest.mark.parametrize("command", [("KEYS", "*"), ("FLUSHALL",), ("CONFIG", "SET", "appendfsync", "no"), ("SHUTDOWN",)])
+@pytest.mark.parametrize(
+    "command", [("KEYS", "*"), ("FLUSHALL",), ("CONFIG", "SET", "appendfsync", "no"), ("SHUTDOWN",)]
+)
 async def test_the_application_may_not_run_what_could_lose_data(valkey, command):
     from redis.exceptions import NoPermissionError
 
@@ -179,7 +181,7 @@ async def test_a_stale_socket_is_cleared(short_dir, start_parent):
 
 
 async def test_a_long_data_directory_gets_a_short_private_socket(short_dir):
-    data_dir = short_dir / ("very long name with spaces and a \"quote\" " * 3)
+    data_dir = short_dir / ('very long name with spaces and a "quote" ' * 3)
 
     async with EmbeddedValkey(data_dir) as valkey:
         path = socket_path(data_dir)
