@@ -1,4 +1,4 @@
-"""ValkeyQueue: the Queue port on one sorted set and one wake-up stream; each verb is one script, the server's clock rules."""
+"""ValkeyQueue: the Queue port on a sorted set and a wake-up stream. Each verb one script; the server's clock rules."""
 
 import asyncio
 import math
