@@ -22,9 +22,15 @@ PORTS = frozenset({80, 443, 8443})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: an IPv4 address stands in the last 32 bits
-SIX_TO_FOUR = ip_network("2002::/16")  # RFC 3056: leads to any IPv4 address, and nobody uses it
 GLOBAL_UNICAST = ip_network("2000::/3")  # RFC 4291 §2.4: all that is handed out
-
+OVERLOOKED = tuple(  # not anybody's, and called global by the ipaddress module of Python 3.11 or 3.12
+    ip_network(block)
+    for block in (
+        "192.88.99.0/24",  # RFC 7526: relays of 6to4, given up
+        "2002::/16",  # RFC 3056: 6to4, leads to any IPv4 address
+        "3fff::/20",  # RFC 9637: documentation
+    )
+)
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -84,7 +90,9 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether this is an address of somebody on the internet: what ipaddress calls global, less what it overlooks."""
     if address.is_multicast or address.is_reserved or address.is_unspecified or not address.is_global:
         return False
-    return address.version == 4 or (address in GLOBAL_UNICAST and address not in SIX_TO_FOUR)
+    if any(address in block for block in OVERLOOKED):
+        return False
+    return address.version == 4 or address in GLOBAL_UNICAST
 
 
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
@@ -225,7 +233,12 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
 
 
 def guarded_client(
-    policy: AddressPolicy, *, connect_s: float, total_s: float, resolve: Resolve | None = None, verify: bool = True
+    policy: AddressPolicy,
+    *,
+    connect_s: float,
+    total_s: float,
+    resolve: Resolve | None = None,
+    verify: ssl.SSLContext | bool = True,
 ) -> httpx2.AsyncClient:
     """A client that goes nowhere but where the policy lets it: no redirects, no proxies, no cookies kept."""
     return httpx2.AsyncClient(

@@ -13,8 +13,9 @@ import pytest
 from messaging.accounts import Mode
 from messaging.clock import SystemClock
 from messaging.courier import Courier
-from messaging.deliveries import Deliveries, State
+from messaging.deliveries import TRIES_KEPT, Deliveries, Move, State, Try
 from messaging.embedded import EmbeddedValkey
+from messaging.errors import Unavailable
 from messaging.events import envelope
 from messaging.guard import AddressPolicy, guarded_client
 from messaging.ids import call_id, delivery_id, event_id
@@ -23,6 +24,7 @@ from messaging.queue_valkey import ValkeyQueue
 from messaging.store import Script, connect, connect_blocking
 from messaging.webhooks import NINEBITS, STANDARD, Schedule, Verdict, new_secret
 from tests.receiver import Reply, receiver
+from tests.until import until
 
 SECRET = new_secret()
 FAST = Schedule("fast", (0.0, 0.0, 0.0))  # four tries a second apart
@@ -84,14 +86,13 @@ class Office:
 
     async def ends(self, one, within_s=20.0):
         """The delivery, when it is no longer pending."""
-        deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline:
+
+        async def ended():
             [delivery] = await self.deliveries.read([one])
             assert delivery is not None
-            if delivery.state is not State.PENDING:
-                return delivery
-            await asyncio.sleep(0.02)
-        raise AssertionError("still pending")
+            return None if delivery.state is State.PENDING else delivery
+
+        return await until(ended, within_s)
 
 
 @pytest.fixture
@@ -176,13 +177,15 @@ async def test_retry_after_is_obeyed(office):
         await office.tell(shop.url)
         await shop.arrives()
 
-        async with asyncio.timeout(5):
-            while not (found := await office.redis.zrange(office.keys.due, 0, -1, withscores=True)) or (
-                found[0][1] / 1000 - time.time() < 60
-            ):
-                await asyncio.sleep(0.02)
+        async def due_in_s() -> float:
+            [(_, due_ms)] = await office.redis.zrange(office.keys.due, 0, -1, withscores=True)
+            return due_ms / 1000 - time.time()
 
-    assert 3500 < found[0][1] / 1000 - time.time() <= 3601
+        async def put_off() -> float:
+            wait_s = await due_in_s()
+            return wait_s if wait_s > 60 else 0
+
+        assert 3500 < await until(put_off) <= 3601
 
 
 async def test_the_9bits_schedule_never_retries_a_refusal(office):
@@ -259,9 +262,7 @@ async def test_one_slow_endpoint_does_not_delay_the_others(office):
                 for shop in shops:
                     told[await office.tell(shop.url)] = shop
                 for shop in shops:
-                    await shop.arrives(len(shop.received) or 1)
-                while any(len(shop.received) < 1 + len(took) // 10 for shop in shops):
-                    await asyncio.sleep(0.01)
+                    await shop.arrives(1 + len(took) // 10)
                 took += [time.monotonic() - began] * 10
 
     assert max(took) < 2.0
@@ -334,19 +335,16 @@ async def test_a_store_that_goes_away_is_waited_for(short_dir):
             await shop.arrives(1)
             before = server.pid
             os.kill(before, signal.SIGKILL)
-            async with asyncio.timeout(15):
-                while server.pid in (0, before):
-                    await asyncio.sleep(0.01)
-            while True:
-                try:
-                    await office.tell(shop.url, event="evt_after")
-                    break
-                except Exception:  # noqa: BLE001 - it is starting
-                    await asyncio.sleep(0.02)
+            await until(lambda: server.pid not in (0, before))
 
-            async with asyncio.timeout(30):
-                while "evt_after" not in {request.webhook_id for request in shop.received}:
-                    await asyncio.sleep(0.02)
+            async def told() -> bool:
+                with contextlib.suppress(Unavailable):
+                    await office.tell(shop.url, event="evt_after")
+                    return True
+                return False
+
+            await until(told)
+            await until(lambda: "evt_after" in {request.webhook_id for request in shop.received}, within_s=30)
         await redis.aclose()
         await blocking.aclose()
 
@@ -405,8 +403,6 @@ async def test_a_courier_killed_while_sending_delivers_again_under_the_same_id(o
 
 
 async def test_recording_a_try_twice_changes_nothing(office):
-    from messaging.deliveries import Move, Try
-
     one = await office.tell("http://127.0.0.1/")
     [delivery] = await office.deliveries.read([one])
     assert delivery is not None
@@ -433,8 +429,6 @@ async def test_recording_a_try_twice_changes_nothing(office):
 
 
 async def test_the_log_of_tries_is_bounded(office):
-    from messaging.deliveries import TRIES_KEPT, Move, Try
-
     one = await office.tell("http://127.0.0.1/")
     [delivery] = await office.deliveries.read([one])
     assert delivery is not None

@@ -1,7 +1,9 @@
 """The embedded server: durable, private, one per data directory, and gone when its parent is."""
 
 import asyncio
+import contextlib
 import os
+import shutil
 import signal
 import stat
 import sys
@@ -9,9 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
+from redis.exceptions import NoPermissionError, RedisError
 
 from messaging.embedded import EmbeddedError, EmbeddedValkey, embedded_url, server_program, socket_path
 from messaging.store import Policy, connect, durability
+from tests.until import until
 
 PARENT = """
 import asyncio, sys
@@ -50,17 +54,22 @@ async def start_parent():
         await process.wait()
 
 
-async def gone(pid: int, within_s: float = 5.0) -> bool:
-    """Whether the process ends in time (a zombie has ended)."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (FileNotFoundError, ProcessLookupError):
-            return True
-        await asyncio.sleep(0.01)
-    return False
+def has_ended(pid: int) -> bool:
+    """A zombie has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+async def gone(pid: int) -> bool:
+    return bool(await until(lambda: has_ended(pid), within_s=5))
+
+
+def listens_on_tcp(pid: int) -> bool:
+    rows = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    inodes = {os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if fd.is_symlink()}
+    return any(f"socket:[{row.split()[9]}]" in inodes for row in rows)
 
 
 async def write(url: str, **pairs: str) -> None:
@@ -75,6 +84,12 @@ async def read(url: str, key: str) -> str | None:
     value = await redis.get(key)
     await redis.aclose()
     return value
+
+
+async def read_if_up(url: str, key: str) -> str | None:
+    with contextlib.suppress(RedisError):
+        return await read(url, key)
+    return None
 
 
 async def test_it_is_as_durable_as_the_strictest_policy_asks(valkey_server):
@@ -94,17 +109,13 @@ async def test_only_this_user_can_reach_it(valkey_server):
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
     assert stat.S_IMODE(valkey_server.data_dir.stat().st_mode) == 0o700
-    listening = Path(f"/proc/{valkey_server.pid}/net/tcp").read_text().splitlines()[1:]
-    inodes = {os.readlink(fd) for fd in Path(f"/proc/{valkey_server.pid}/fd").iterdir() if fd.is_symlink()}
-    assert not [row for row in listening if f"socket:[{row.split()[9]}]" in inodes]
+    assert not listens_on_tcp(valkey_server.pid)
 
 
 @pytest.mark.parametrize(
     "command", [("KEYS", "*"), ("FLUSHALL",), ("CONFIG", "SET", "appendfsync", "no"), ("SHUTDOWN",)]
 )
 async def test_the_application_may_not_run_what_could_lose_data(valkey, command):
-    from redis.exceptions import NoPermissionError
-
     with pytest.raises(NoPermissionError):
         await valkey.redis.execute_command(*command)
 
@@ -145,17 +156,9 @@ async def test_a_server_that_dies_is_started_again_on_the_same_socket(short_dir)
         first = valkey.pid
 
         os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(10):
-            while valkey.pid in (0, first):
-                await asyncio.sleep(0.01)
-            while True:
-                try:
-                    value = await read(valkey.url, "colour")
-                    break
-                except Exception:
-                    await asyncio.sleep(0.01)
+        await until(lambda: valkey.pid not in (0, first))
 
-        assert value == "red"
+        assert await until(lambda: read_if_up(valkey.url, "colour")) == "red"
 
 
 async def test_a_second_server_on_the_same_data_is_refused(short_dir):
@@ -228,8 +231,6 @@ async def test_a_server_that_cannot_start_says_why(short_dir):
 
 @pytest.mark.peer
 async def test_debians_redis_serves_as_well(short_dir):
-    import shutil
-
     program = shutil.which("redis-server")
     if program is None:
         pytest.skip("redis-server is not installed")
