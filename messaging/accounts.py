@@ -102,7 +102,7 @@ class Key:
 
 def owner_mode(owner: str) -> Mode:
     """Of `account.mode`. What is not plainly a test is live: the stricter rules hold."""
-    return Mode.TEST if owner.rpartition(".")[2] == Mode.TEST else Mode.LIVE
+    return Mode.TEST if owner.endswith(f".{Mode.TEST}") else Mode.LIVE
 
 
 class Accounts:

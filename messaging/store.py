@@ -19,10 +19,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from messaging.connection import CONNECT_S, bounded
 from messaging.errors import Unavailable
 
-CONNECT_S = 0.5
-ANSWER_S = 1.2  # an fsync takes milliseconds; with the connect, failure is known within 2 s
 POOL_MOST = 64  # connections per process; more callers wait their turn
 POOL_WAIT_S = 1.5
 RETRY_AFTER_S = 2
@@ -42,6 +41,13 @@ UNSURE_CODES = frozenset(
         "TRYAGAIN",
     }
 )
+
+
+_COMMON: dict[str, Any] = {
+    "decode_responses": True,
+    "socket_connect_timeout": CONNECT_S,
+    "retry": Retry(NoBackoff(), 0),
+}
 
 
 class Policy(StrEnum):
@@ -64,14 +70,10 @@ class Durability:
 
 def connect(url: str) -> Redis:
     """A client for everything that answers at once. Text in, text out. A server that is away costs at most 2 s."""
-    pool = BlockingConnectionPool.from_url(
-        url,
+    pool = BlockingConnectionPool(
         max_connections=POOL_MOST,
         timeout=POOL_WAIT_S,
-        decode_responses=True,
-        socket_connect_timeout=CONNECT_S,
-        socket_timeout=ANSWER_S,
-        retry=Retry(NoBackoff(), 0),
+        **{**bounded(url), **_COMMON},
     )
     return Redis.from_pool(pool)
 
@@ -81,13 +83,7 @@ def connect_blocking(url: str) -> Redis:
 
     The caller bounds each call (`asyncio.timeout`), because a server that hangs would never answer.
     """
-    pool = ConnectionPool.from_url(
-        url,
-        decode_responses=True,
-        socket_connect_timeout=CONNECT_S,
-        socket_timeout=None,
-        retry=Retry(NoBackoff(), 0),
-    )
+    pool = ConnectionPool.from_url(url, socket_timeout=None, **_COMMON)
     return Redis.from_pool(pool)
 
 

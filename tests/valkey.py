@@ -46,11 +46,10 @@ async def valkey(valkey_server: EmbeddedValkey) -> AsyncIterator[TestValkey]:
     prefix = f"t{ulid()}:"
     try:
         yield TestValkey(valkey_server.url, prefix, redis, blocking)
-        strangers = []
-        async for key in redis.scan_iter(count=1000):
-            if not key.startswith(prefix):
-                strangers.append(key)
-            await redis.unlink(key)
+        keys = [key async for key in redis.scan_iter(count=1000)]
+        for start in range(0, len(keys), 500):
+            await redis.unlink(*keys[start : start + 500])
+        strangers = [key for key in keys if not key.startswith(prefix)]
         assert not strangers, f"keys outside the prefix {prefix}: {strangers}"
     finally:
         await redis.aclose()

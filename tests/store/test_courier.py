@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import sys
 import time
@@ -400,6 +401,57 @@ async def test_a_courier_killed_while_sending_delivers_again_under_the_same_id(o
 
     assert [request.webhook_id for request in shop.received] == [delivery.event_id] * 2
     assert delivery.state is State.DONE
+
+
+async def test_nothing_is_lost_when_couriers_are_killed_again_and_again(office, valkey):
+    """N = 8 kills at random moments over 200 deliveries; each arrives at least once, verified."""
+    rng = random.Random()
+    events = {event_id() for _ in range(200)}
+    async with receiver(SECRET) as shop:
+        for event in events:
+            await office.tell(shop.url, event=event)
+        for _ in range(8):
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", COURIER, valkey.url, valkey.prefix, SECRET, stdout=asyncio.subprocess.DEVNULL
+            )
+            before = len(shop.received)
+            with contextlib.suppress(TimeoutError):  # all delivered already: then it is killed while idle
+                await shop.arrives(before + rng.randrange(1, 20), within_s=5)
+            process.kill()
+            await process.wait()
+        async with office.open():
+            await until(lambda: {request.webhook_id for request in shop.received} == events, within_s=30)
+            await until(lambda: empty(office), within_s=30)
+
+    assert all(request.verified for request in shop.received)
+    assert len(shop.received) < 2 * len(events)
+
+
+async def empty(office) -> bool:
+    return await office.queue.size() == 0
+
+
+async def test_the_first_webhook_is_there_within_two_seconds(office):
+    async with receiver(SECRET) as shop, office.open():
+        took = []
+        for number in range(100):
+            began = time.monotonic()
+            await office.tell(shop.url)
+            await shop.arrives(number + 1)
+            took.append(time.monotonic() - began)
+
+    assert sorted(took)[98] < 2.0
+
+
+async def test_a_burst_to_one_endpoint_goes_out_at_once(office):
+    async with receiver(SECRET) as shop:
+        for _ in range(400):
+            await office.tell(shop.url)
+        began = time.monotonic()
+        async with office.open():
+            await shop.arrives(400, within_s=30)
+
+    assert time.monotonic() - began < 15
 
 
 async def test_recording_a_try_twice_changes_nothing(office):
