@@ -3,11 +3,13 @@
 errors.py     ServiceError: every error carries its verdict (code, status, retryable, fault, hint)
 ids.py        our identifiers          clock.py     now, aware UTC          numbers.py   phone numbers in and out
 accounts.py   accounts and API keys    limits.py    request rate
-store.py      the Valkey/Redis connection, scripts, and "is it as durable as policy says"
-embedded.py   a Valkey of our own that dies with its parent
-queue.py      Queue port and ValkeyQueue          queue_memory.py  its twin
-events.py     what happened, and the envelope a webhook carries (pure)
-webhooks.py   sign, schedule, verdict (pure)      guard.py     which addresses may be contacted
-courier.py    the process that delivers webhooks
+store.py      the Valkey/Redis client, scripts, and "is it as durable as policy says"
+connection.py connections to it whose waits are bounded and can be cancelled
+embedded.py   a Valkey of our own that dies with its parent          leash.py     how it does
+queue.py      Queue port       queue_valkey.py   ValkeyQueue         queue_memory.py   its twin       lua/   the scripts
+events.py     the envelope a webhook carries (pure)
+webhooks.py   sign, schedule, verdict (pure)                         guard.py     which addresses may be contacted
+outbox.py     deliveries are written where the state is written      deliveries.py     read, record, replay them
+lanes.py      which delivery goes next (no I/O)                      courier.py   the process that delivers webhooks
 http.py       the one error body, request ids, who is calling
 """

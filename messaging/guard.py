@@ -9,7 +9,8 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from functools import cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Self
 
 import httpx2
@@ -62,8 +63,7 @@ class AddressPolicy:
     ports: frozenset[int] | None = PORTS
 
     def __post_init__(self) -> None:
-        for block in self.allow:
-            ip_network(block)
+        _networks(self.allow)
 
     def with_loopback(self) -> Self:
         """For deliveries of test keys: a program on this machine may receive them."""
@@ -75,7 +75,7 @@ class AddressPolicy:
             real = _unwrapped(ip_address(address))
         except ValueError:
             return f"{address} is no IP address"
-        if any(real in ip_network(block) for block in self.allow):
+        if any(real in block for block in _networks(self.allow)):
             return None
         if scheme == "http" and not self.plain_http:
             return "only https is allowed"
@@ -84,6 +84,11 @@ class AddressPolicy:
         if self.ports is not None and port not in self.ports:
             return f"port {port} is not allowed"
         return None if is_public(real) else f"{address} is not a public address"
+
+
+@cache
+def _networks(blocks: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(block) for block in blocks)
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:

@@ -264,3 +264,25 @@ async def test_entries_of_a_holder_that_is_killed_come_back(valkey):
 
     assert sorted(held) == ["a", "b"]
     assert sorted(await comes(queue)) == ["a", "b"]
+
+
+class PutsFirst:
+    """The blocking client, with a put just before it begins to wait: the worst moment there is."""
+
+    def __init__(self, blocking, put) -> None:
+        self._blocking, self._put = blocking, put
+
+    async def xread(self, *args, **options):
+        await self._put()
+        return await self._blocking.xread(*args, **options)
+
+
+async def test_a_put_between_looking_and_waiting_wakes(valkey):
+    keys = queue_keys(valkey.prefix, "between")
+    other = ValkeyQueue(valkey.redis, valkey.blocking, keys)
+    queue = ValkeyQueue(valkey.redis, PutsFirst(valkey.blocking, lambda: other.put("a")), keys)
+
+    async with asyncio.timeout(5):
+        await queue.wait(20)
+
+    assert list(await queue.lease(1, LEASE_S)) == ["a"]
