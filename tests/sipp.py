@@ -28,7 +28,7 @@ _VIA = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]
 async def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
     """Wait for a condition that has no event of its own. Raises TimeoutError."""
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110  # another process's state cannot be awaited
+        while not condition():  # another process's state cannot be awaited
             await asyncio.sleep(0.005)
 
 
