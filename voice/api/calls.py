@@ -11,14 +11,13 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 
 from messaging.errors import FieldError, Invalid, NotFound
 from messaging.http import preferred_wait, wants
-from messaging.ids import is_call_id
 from voice.api import replies
 from voice.api.asking import about_numbers, asked
 from voice.api.once import only_once, replayed
 from voice.api.openapi import answers, as_bytes, as_json, as_text, takes
 from voice.api.parts import Api, ApiParts, Caller, Principal, ended, known_call, known_ref, sender_of
 from voice.api.reading import JSON, Body, form_call, read_body, typed
-from voice.api.schemas import WAIT_MAX_S, PlaceCallIn, _moment
+from voice.api.schemas import WAIT_MAX_S, PlaceCallForm, PlaceCallIn, _moment
 from voice.call_object import call_object
 from voice.calls import Call
 from voice.sending import Receipt
@@ -59,7 +58,7 @@ _ACCEPTED = {
     operation_id="placeCall",
     summary="Place one call",
     responses=answers(_ACCEPTED, 409, 415),
-    openapi_extra=takes(PlaceCallIn, _EXAMPLES, form=True),
+    openapi_extra=takes(PlaceCallIn, _EXAMPLES, form=PlaceCallForm),
 )
 async def place(request: Request, api: ApiParts, principal: Caller, prefer: Prefer = None) -> Response:
     """JSON or a form. A repeated Idempotency-Key gets the first answer, which is always the queued call."""
@@ -131,12 +130,15 @@ async def find(
     api: ApiParts,
     principal: Caller,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before, unchanged.")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(pattern="^call_[0-9A-HJKMNP-TV-Z]{26}$", description="`next_cursor` of the page before, unchanged."),
+    ] = None,
     status: Annotated[replies.Status | None, Query()] = None,
     hangup_cause: Annotated[str | None, Query(pattern="^[a-z_]{1,40}$", examples=["user_busy"])] = None,
     to_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
     from_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
-    ref_id: Annotated[str | None, Query(json_schema_extra={"pattern": "^(msg_)?[0-9a-z]{25}$"})] = None,
+    ref_id: Annotated[str | None, Query(pattern="^(msg_)?[0-9a-z]{25}$")] = None,
     client_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     trunk_id: Annotated[str | None, Query(pattern="^[A-Za-z0-9_.-]{1,64}$")] = None,
     created_gte: Annotated[
@@ -146,8 +148,6 @@ async def find(
 ) -> Response:
     """Test keys see sandbox calls, live keys live ones."""
     wants(request, JSON)
-    if cursor is not None and not is_call_id(cursor):
-        raise _wrong("cursor", "send next_cursor of the page before, unchanged")
     which = CallFilter(
         status=status,
         hangup_cause=hangup_cause,

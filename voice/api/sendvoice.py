@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from messaging.clock import rfc3339
-from messaging.errors import BadRequest, Invalid
+from messaging.errors import Invalid
 from messaging.http import wants
 from voice.api import replies
 from voice.api.asking import about_numbers, asked
@@ -129,11 +129,13 @@ async def recipients(
     principal: Caller,
     ref_id: RefId,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern="^r[0-9]{1,8}$", description="`next_cursor` of the page before, unchanged.")
+    ] = None,
 ) -> Response:
     """Rejected numbers are in the answer to the request; here stand those that were accepted."""
     wants(request, JSON)
-    offset = _offset(cursor)
+    offset = int(cursor[1:]) if cursor else 0
     found = await api.sending.recipients(principal.owner, known_ref(ref_id), offset, limit + 1)
     data = [
         {"index": one.index, "to_number": one.to_number, "outcome": one.outcome.value, "call_ids": list(one.call_ids)}
@@ -153,14 +155,6 @@ async def cancel(request: Request, api: ApiParts, principal: Caller, ref_id: Ref
     """Harmless when repeated. A call that is ringing is canceled, one that was answered is hung up."""
     wants(request, JSON)
     return JSONResponse(_message(await api.sending.cancel(principal.owner, known_ref(ref_id))))
-
-
-def _offset(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.startswith("r") and cursor[1:].isascii() and cursor[1:].isdigit() and len(cursor) < 10):
-        raise BadRequest("That cursor is not one of ours: send next_cursor of the page before, unchanged.")
-    return int(cursor[1:])
 
 
 def _message(progress: Progress) -> dict[str, Any]:

@@ -71,7 +71,7 @@ async def test_recipients_come_in_pages_in_the_order_of_the_request(door: Door) 
 
     assert (seen, pages) == (numbers, 3)
     broken = await door.get(f"/v1/sendvoice/{sent['ref_id']}/recipients?cursor=r-1")
-    assert broken.status_code == 400
+    assert broken.status_code == 422
 
 
 async def test_cancel_asks_for_the_end_of_every_call(door: Door) -> None:
