@@ -33,7 +33,7 @@ RESTART_FIRST_S, RESTART_MOST_S = 0.5, 30.0
 LOG_TAIL = 6  # lines of the server's own log in an error
 
 # What the application may not do even by accident: no KEYS, FLUSHALL, CONFIG SET, SHUTDOWN, DEBUG.
-ACL = "default on nopass sanitize-payload ~* &* +@all -@admin -@dangerous +info +config|get +client|setinfo"
+ACL = "default on nopass sanitize-payload ~* &* +@all -@admin -@dangerous +info +config|get"
 
 
 class EmbeddedError(Exception):

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -116,6 +117,11 @@ class Script:
     def __init__(self, lua: str) -> None:
         self.lua = lua
         self.sha = hashlib.sha1(lua.encode(), usedforsecurity=False).hexdigest()
+
+    @classmethod
+    def named(cls, name: str) -> Self:
+        """One of messaging/lua/."""
+        return cls((Path(__file__).parent / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
 
     async def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[str | int | float] = ()) -> Any:
         with unsure():
