@@ -79,7 +79,7 @@ class Speaks:
         return Sound(path)
 
 
-async def refuse_url(url: str, sandbox: bool) -> str | None:
+def refuse_url(url: str, sandbox: bool) -> str | None:
     """The guard's policy, as far as the API can see it."""
     if "127.0.0.1" in url and not sandbox:
         return "that address is not public"

@@ -68,7 +68,7 @@ async def place(request: Request, api: ApiParts, principal: Caller, prefer: Pref
         body = Body(form_call(body.data), form=True)
     wanted, _ = typed(PlaceCallIn, body, unknown_ok=request.headers.get("x-lenient") == "1")
     async with only_once(request, principal, body) as once:
-        order = await asked(api, principal, wanted, (wanted.to,), "calls")
+        order = asked(api, principal, wanted, (wanted.to,), "calls")
         return await dial(request, api, principal, order, once)
 
 

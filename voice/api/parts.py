@@ -98,7 +98,7 @@ class Api:
     sending: Sending
     accounts: KeyRing
     prompts: Speaker
-    refuse_url: Callable[[str, bool], Awaitable[str | None]]  # webhook address, sandbox -> why not, or None
+    refuse_url: Callable[[str, bool], str | None]  # webhook address, sandbox -> why not, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     ladder_text: Callable[[str], str] = str  # JSON ladder of the store -> text for people

@@ -113,8 +113,8 @@ def form_call(data: dict[str, Any]) -> dict[str, Any]:
             typed[name] = value.strip()
         elif name in ("gather", "sandbox", "callback_events"):
             typed[name] = _nested(name, value)
-        elif value or name == "text":
-            typed[name] = value  # an empty form field is one that was not filled in
+        else:
+            typed[name] = value
     return typed
 
 

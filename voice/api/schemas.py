@@ -60,8 +60,8 @@ def _numbers(value: object) -> object:
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
-RingTimeout = Annotated[int, BeforeValidator(_whole), Field(ge=5, le=300)]
-MaxDuration = Annotated[int, BeforeValidator(_whole), Field(ge=5, le=3600)]
+RingTimeout = Annotated[int, Field(ge=5, le=300), BeforeValidator(_whole)]
+MaxDuration = Annotated[int, Field(ge=5, le=3600), BeforeValidator(_whole)]
 Number = Annotated[
     str,
     StringConstraints(min_length=1, max_length=40),

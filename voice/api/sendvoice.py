@@ -71,7 +71,7 @@ async def send_voice(request: Request, api: ApiParts, principal: Caller) -> Resp
     body = await read_body(request)
     message, warnings = typed(SendVoiceIn, body, unknown_ok=True)
     async with only_once(request, principal, body) as once:
-        order = await asked(api, principal, message, tuple(message.to), "sendvoice", warnings)
+        order = asked(api, principal, message, tuple(message.to), "sendvoice", warnings)
         try:
             receipt = await api.sending.send(sender_of(api, principal), order, once, _answer)
         except Invalid as e:
