@@ -114,6 +114,8 @@ _FORMS = (
     Row(b"to=12025550100&say=a&repeat=" + b"9" * 5000, "#/repeat", FORM),
     Row(b"to=12025550100&say=a&repeat=1e1", "#/repeat", FORM),
     Row(b"to=12025550100&say=a&ssml=perhaps", "#/ssml", FORM),
+    Row(b"to=12025550100&say=a&dry_run=0", "#/dry_run", FORM),
+    Row(b"to=12025550100&say=a&record=", "#/record", FORM),
     Row(b"to=12025550100&say=a&gather=" + b"[" * 1000, "#/gather", FORM),
     Row(b"to=12025550100&say=a&callback_events=,", "#/callback_events/0", FORM),
     Row(b"\xff=\xff", None, FORM),
