@@ -34,7 +34,7 @@ PLAIN_KEY = "tk_test_withoutscopes0123456"
 class Who:
     account_id: str
     mode: str
-    scopes: frozenset[str] = frozenset({"admin"})
+    scopes: frozenset[str] = frozenset({"send", "read", "admin"})
 
     @property
     def key_id(self) -> str:
@@ -139,7 +139,6 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         refuse_url=refuse_url,
         speaks=lambda language: language.startswith(("en", "fr", "sw")),
         magic=({"number": "12025550101", "does": "486 Busy"},),
-        ladder_text=lambda trace: f"text of {trace}",
         version="1.2.3",
     )
     return replace(parts, **changes)

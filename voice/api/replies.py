@@ -177,7 +177,7 @@ class LadderOut(BaseModel):
     """SIP messages as they crossed the wire, credentials masked."""
 
     call_id: str
-    data: Any
+    messages: list[dict[str, Any]]
 
 
 class HeardOut(BaseModel):
@@ -199,7 +199,6 @@ class MagicOut(BaseModel):
 
 
 class CheckOut(BaseModel):
-    name: str
     ok: bool
     detail: str
     required: bool
@@ -207,7 +206,7 @@ class CheckOut(BaseModel):
 
 class ReadyOut(BaseModel):
     ready: bool
-    checks: list[CheckOut]
+    checks: dict[str, CheckOut] = Field(description="By name: api, store, speech, lines, phone, …")
 
 
 class VersionOut(BaseModel):

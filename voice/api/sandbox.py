@@ -10,7 +10,7 @@ from messaging.errors import Forbidden, NotFound
 from messaging.http import wants
 from voice.api import replies
 from voice.api.openapi import answers, as_json
-from voice.api.parts import Api, ApiParts, Caller, Principal, is_test, known_call
+from voice.api.parts import Api, ApiParts, MayRead, Principal, is_test, known_call
 from voice.api.reading import JSON
 from voice.store import Heard
 
@@ -29,7 +29,7 @@ LOOK_EVERY_S = 0.1  # nobody announces that the phone has written down what it h
 async def heard(
     request: Request,
     api: ApiParts,
-    principal: Caller,
+    principal: MayRead,
     to: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
     call_id: Annotated[str | None, Query(json_schema_extra={"pattern": "^call_[0-9A-HJKMNP-TV-Z]{26}$"})] = None,
     wait: Annotated[
@@ -53,7 +53,7 @@ async def heard(
     summary="Numbers that misbehave on purpose",
     responses=answers({200: ("Every other number answers and listens.", as_json(replies.MagicOut))}),
 )
-async def magic(request: Request, api: ApiParts, principal: Caller) -> Response:
+async def magic(request: Request, api: ApiParts, principal: MayRead) -> Response:
     """The table that the catch-all phone itself works by."""
     wants(request, JSON)
     _only_test(principal)

@@ -13,7 +13,7 @@ from voice.api import replies
 from voice.api.asking import about_numbers, asked
 from voice.api.once import only_once, replayed
 from voice.api.openapi import answers, as_json, takes
-from voice.api.parts import ApiParts, Caller, known_ref, sender_of
+from voice.api.parts import ApiParts, MayRead, MaySend, known_ref, sender_of
 from voice.api.reading import JSON, Body, read_body, typed
 from voice.api.schemas import SendVoiceIn
 from voice.messages import MessageStatus, Outcome
@@ -65,7 +65,7 @@ _SENT = {
     responses=answers({200: ("Stored. Nothing was dialled yet.", as_json(replies.SendVoiceOut, _SENT))}, 409, 415),
     openapi_extra=takes(SendVoiceIn, _EXAMPLES),
 )
-async def send_voice(request: Request, api: ApiParts, principal: Caller) -> Response:
+async def send_voice(request: Request, api: ApiParts, principal: MaySend) -> Response:
     """The 9bits request, unchanged. Some bad numbers: 200 and `recipients_rejected`; all bad: 422, nothing stored."""
     wants(request, JSON)
     body = await read_body(request)
@@ -111,7 +111,7 @@ def _answer(receipt: Receipt) -> tuple[int, str]:
     summary="What became of a message",
     responses=answers({200: ("The message and its recipients by outcome.", as_json(replies.MessageOut))}, 404),
 )
-async def status(request: Request, api: ApiParts, principal: Caller, ref_id: RefId) -> Response:
+async def status(request: Request, api: ApiParts, principal: MayRead, ref_id: RefId) -> Response:
     """The parts of `recipients` always add up to its total."""
     wants(request, JSON)
     return JSONResponse(_message(await api.sending.status(principal.owner, known_ref(ref_id))))
@@ -126,7 +126,7 @@ async def status(request: Request, api: ApiParts, principal: Caller, ref_id: Ref
 async def recipients(
     request: Request,
     api: ApiParts,
-    principal: Caller,
+    principal: MayRead,
     ref_id: RefId,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Annotated[
@@ -151,7 +151,7 @@ async def recipients(
     summary="Cancel what was not dialled, hang up what is in progress",
     responses=answers({200: ("The message as it stands; ends arrive as events.", as_json(replies.MessageOut))}, 404),
 )
-async def cancel(request: Request, api: ApiParts, principal: Caller, ref_id: RefId) -> Response:
+async def cancel(request: Request, api: ApiParts, principal: MaySend, ref_id: RefId) -> Response:
     """Harmless when repeated. A call that is ringing is canceled, one that was answered is hung up."""
     wants(request, JSON)
     return JSONResponse(_message(await api.sending.cancel(principal.owner, known_ref(ref_id))))

@@ -125,15 +125,11 @@ async def test_ready_names_what_is_not(tmp_path: Path) -> None:
     async with open_door(tmp_path, checks=(store, trunk)) as door:
         assert (await door.get("/readyz")).text == "ready\n"
         rows = (await door.get("/readyz?verbose")).json()["checks"]
-        assert [(row["name"], row["ok"]) for row in rows] == [
-            ("not draining", True),
-            ("store", True),
-            ("trunk lagos-1", False),
-        ]
+        assert {name: row["ok"] for name, row in rows.items()} == {"api": True, "store": True, "trunk lagos-1": False}
     async with open_door(tmp_path, checks=(store, voice, lines)) as door:
         answer = await door.get("/readyz")
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
-        assert [row["name"] for row in answer.json()["checks"] if not row["ok"]] == ["voice", "lines"]
+        assert [name for name, row in answer.json()["checks"].items() if not row["ok"]] == ["voice", "lines"]
         assert "4821" not in answer.text
 
 
