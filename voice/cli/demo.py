@@ -23,7 +23,6 @@ from voice.installation import webhook_secret
 from voice.serve import Serve
 
 API_KEY = "tk_test_demo"
-TO = "12025550110"
 TEXT = "Your appointment is tomorrow at nine. Press one to confirm."
 EVENTS = ["call.queued", "call.dialing", "call.ringing", "call.answered", "call.dtmf", "call.ended"]
 # Below this the phone did not hear what was said (a wrong recording scores 0.3 at most, media/heard.py).
@@ -52,16 +51,16 @@ class Story:
         self.say(f"  \x1b[{code}m{mark}\x1b[0m {text}" if self.colour else f"  {mark} {text}")
 
 
-def run(*, once: bool, as_json: bool, port: int, data: str | None) -> int:
+def run(*, once: bool, as_json: bool, port: int, data: str | None, to: str) -> int:
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     story = Story(quiet=as_json, colour=colour)
     try:
-        return asyncio.run(_demo(story, once=once, as_json=as_json, port=port, data=data))
+        return asyncio.run(_demo(story, once=once, as_json=as_json, port=port, data=data, to=to))
     except KeyboardInterrupt:
         return 130
 
 
-async def _demo(story: Story, *, once: bool, as_json: bool, port: int, data: str | None) -> int:
+async def _demo(story: Story, *, once: bool, as_json: bool, port: int, data: str | None, to: str) -> int:
     began = time.monotonic()
     story.say("\n  tocsin demo: everything below stays on this machine. No real phone can ring.\n")
     async with contextlib.AsyncExitStack() as stack:
@@ -78,7 +77,7 @@ async def _demo(story: Story, *, once: bool, as_json: bool, port: int, data: str
         receiver = await stack.enter_async_context(Receiver(webhook_secret(settings)))
         stop = _stop_on_signals(stack)
         failed = asyncio.create_task(service.run(stop), name="watch the service")
-        story_of_one_call = asyncio.create_task(_one_call(story, http, receiver, service.base_url, began))
+        story_of_one_call = asyncio.create_task(_one_call(story, http, receiver, service.base_url, began, to))
         await asyncio.wait({failed, story_of_one_call}, return_when=asyncio.FIRST_COMPLETED)
         if not story_of_one_call.done():
             story_of_one_call.cancel()
@@ -106,12 +105,12 @@ _NOW_YOU = """
 
 
 async def _one_call(
-    story: Story, http: httpx2.AsyncClient, receiver: Receiver, base_url: str, began: float
+    story: Story, http: httpx2.AsyncClient, receiver: Receiver, base_url: str, began: float, to: str
 ) -> dict[str, Any]:
     await _until_ready(story, http, began)
     story.say(f"\n  API docs  {base_url}/docs        API key  {API_KEY}        Webhook  {receiver.secret}\n")
-    story.say(f"  POST /v1/calls  to {TO}  “{TEXT}”")
-    asked = {"to": TO, "text": TEXT, "gather": {"digits_max": 1}, "callback_url": receiver.url}
+    story.say(f"  POST /v1/calls  to {to}  “{TEXT}”")
+    asked = {"to": to, "text": TEXT, "gather": {"digits_max": 1}, "callback_url": receiver.url}
     response = await http.post("/v1/calls", json=asked | {"callback_events": EVENTS})
     response.raise_for_status()
     call_id = response.json()["call_id"]

@@ -28,11 +28,12 @@ def demo(
     as_json: Json = False,
     port: Annotated[int, typer.Option(help="HTTP port; the next free one when it is taken.")] = 8088,
     data: Annotated[str | None, typer.Option(help="Keep the data here instead of a temporary folder.")] = None,
+    to: Annotated[str, typer.Option(help="Another number of the catch-all phone; see: tocsin magic.")] = "12025550110",
 ) -> None:
     """Ring a phone, hear it, get the signed webhook: everything stays on this machine."""
     from voice.cli.demo import run
 
-    raise typer.Exit(run(once=once, as_json=as_json, port=port, data=data))
+    raise typer.Exit(run(once=once, as_json=as_json, port=port, data=data, to=to))
 
 
 @app.command()
