@@ -14,7 +14,6 @@ from config.settings import Settings
 from media.prompt import Prompt
 from media.speech import SpeechError
 from messaging.clock import SystemClock
-from messaging.errors import Unauthorized
 from tests.voice_values import an_ending, dialed, one_lease, step
 from voice.api.app import create_app
 from voice.api.parts import Api
@@ -54,10 +53,8 @@ KEYS = {
 
 
 class Keys:
-    async def who(self, key: str) -> Who:
-        if key not in KEYS:
-            raise Unauthorized
-        return KEYS[key]
+    async def who(self, key: str) -> Who | None:
+        return KEYS.get(key)
 
 
 @dataclass(frozen=True, slots=True)

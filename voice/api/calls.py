@@ -99,7 +99,8 @@ async def dial(
     call = queued(receipt, order, sender.owner)
     headers = {"X-Warnings": header_text("; ".join(receipt.warnings))} if receipt.warnings else {}
     if receipt.dry_run:
-        return JSONResponse({**call_object(call), "dry_run": True, "audio_ms": receipt.audio_ms}, 200, headers)
+        nowhere = {"call_id": None, "ref_id": None, "dry_run": True, "audio_ms": receipt.audio_ms}
+        return JSONResponse({**call_object(call), **nowhere}, 200, headers)
     headers["Location"] = f"/v1/calls/{call.call_id}"
     log.info("call accepted", call_id=call.call_id, ref_id=call.ref_id, source=order.source)
     wait_s = preferred_wait(request.headers.get("prefer"), WAIT_MAX_S)

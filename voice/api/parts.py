@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from config.settings import Settings
 from media.prompt import Prompt
 from messaging.clock import Clock
-from messaging.errors import Forbidden, NotFound
+from messaging.errors import Forbidden, NotFound, Unauthorized
 from messaging.http import presented_key
 from messaging.ids import is_call_id, parse_ref_id
 from voice.api.reading import known_query
@@ -48,8 +48,8 @@ class Principal(Protocol):
 class KeyRing(Protocol):
     """`messaging.accounts.Accounts`, as far as the API needs it."""
 
-    async def who(self, key: str) -> Principal:
-        """Raises Unauthorized, the same for an unknown, expired or revoked key."""
+    async def who(self, key: str, /) -> Principal | None:
+        """None for an unknown, expired or revoked key. Raises Unavailable when the store does not answer."""
         ...
 
 
@@ -116,6 +116,8 @@ def api_of(request: Request) -> Api:
 async def caller(request: Request) -> Principal:
     """Who is calling. Raises Unauthorized first, then Invalid for query parameters that do not exist."""
     principal = await api_of(request).accounts.who(presented_key(request))
+    if principal is None:
+        raise Unauthorized
     known_query(request)
     return principal
 

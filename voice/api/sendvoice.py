@@ -92,7 +92,7 @@ def _answer(receipt: Receipt) -> tuple[int, str]:
         {
             "status_code": 200,
             "message": said,
-            "ref_id": receipt.ref_id,
+            "ref_id": None if receipt.dry_run else receipt.ref_id,
             "accepted_at": rfc3339(receipt.accepted_at),
             "recipients_accepted": len(receipt.accepted),
             "recipients_rejected": [{"to": no.to, "code": no.code, "detail": no.detail} for no in receipt.refused],

@@ -160,7 +160,9 @@ async def test_a_preference_we_do_not_understand_is_ignored(door: Door, prefer: 
 async def test_a_dry_run_places_nothing(door: Door) -> None:
     answer = await door.post("/v1/calls", {**HELLO, "dry_run": True})
 
-    assert (answer.status_code, answer.json()["audio_ms"]) == (200, 1200)
+    body = answer.json()
+    assert (answer.status_code, body["audio_ms"], body["call_id"], body["ref_id"]) == (200, 1200, None, None)
+    assert "gtts has no male voice" in answer.headers["x-warnings"]
     assert await door.calls() == []
 
 
