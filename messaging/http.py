@@ -198,6 +198,11 @@ def wants(request: Request, *produced: str) -> str:
     raise NotAcceptable(f"This address answers with {' or '.join(produced)}.")
 
 
+def header_text(text: str) -> str:
+    """Words for a header: one line of ASCII (RFC 9110 section 5.5)."""
+    return " ".join(text.encode("ascii", "replace").decode().split())[:1000]
+
+
 _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?(?=$|[,;\s])", re.IGNORECASE)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from messaging.errors import FieldError, InvalidJson
 
 DEPTH_MAX = 20  # nothing we read is deeper than 4; far below the interpreter's own limit
-DIGITS_MAX = 20  # an integer that does not fit in 64 bits is nobody's number
+DIGITS_MAX = 400  # of an integer: more than any float holds, few enough to be cheap
 COMPLAINTS_MAX = 20  # named in one answer
 SHOWN_MAX = 60  # characters of a stranger's words that we repeat
 

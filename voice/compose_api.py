@@ -11,10 +11,8 @@ from redis.asyncio import Redis
 from config.settings import Settings
 from media.speech import SpeechEngine, SpeechError, Utterance
 from messaging.clock import SystemClock
-from messaging.errors import ServiceError
-from messaging.guard import check_url
+from messaging.guard import judge_url
 from messaging.store import durability
-from sip import ladder
 from sip.sandbox.scripts import MAGIC
 from voice import compose
 from voice.api.parts import Api, Check
@@ -50,26 +48,15 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         speaks=lambda language: any(engine.speaks(language) for engine in engines),
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
-        ladder_text=_ladder_text,
         recording=_recording(settings.data_dir / "recordings"),
         magic=[{"number": number, "does": script.title} for number, script in MAGIC.items()],
         version=tocsin_version(),
     )
 
 
-def _refusal(settings: Settings) -> Callable[[str, bool], Awaitable[str | None]]:
-    async def refuse(url: str, sandbox: bool) -> str | None:
-        try:
-            check_url(url, compose.webhook_policy(settings, sandbox=sandbox))
-        except ServiceError as no:
-            return no.detail
-        return None
-
-    return refuse
-
-
-def _ladder_text(kept: str) -> str:
-    return ladder.as_text(ladder.from_json(kept), us="tocsin", them="trunk")
+def _refusal(settings: Settings) -> Callable[[str, bool], str | None]:
+    policies = {sandbox: compose.webhook_policy(settings, sandbox=sandbox) for sandbox in (False, True)}
+    return lambda url, sandbox: judge_url(url, policies[sandbox])
 
 
 def _recording(folder: Path) -> Callable[[Call], Awaitable[Path | None]]:

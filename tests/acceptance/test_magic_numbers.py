@@ -168,7 +168,7 @@ async def _place(service: Service, number: str, ask: dict[str, Any]) -> Seen:
         async with service.client() as http:
             ladder = (await http.get(f"/v1/calls/{call['call_id']}/sip", params={"format": "json"})).json()
             call = (await http.get(f"/v1/calls/{call['call_id']}")).json()
-    words = [_word(row["first_line"]) for row in ladder["data"]]
+    words = [_word(row["first_line"]) for row in ladder["messages"]]
     return Seen(call, words, [json.loads(body) for body in receiver.bodies], receiver.verified)
 
 

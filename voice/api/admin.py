@@ -8,7 +8,7 @@ from voice.api import replies
 from voice.api.calls import Prefer, dial
 from voice.api.once import only_once
 from voice.api.openapi import answers, as_json, takes
-from voice.api.parts import ApiParts, Caller, need_scope
+from voice.api.parts import ApiParts, MayAdmin
 from voice.api.reading import JSON, read_body, typed
 from voice.api.schemas import TestCallIn
 from voice.sending import Request as Order
@@ -31,10 +31,9 @@ router = APIRouter(prefix="/v1/admin", tags=["Admin"])
     ),
     openapi_extra=takes(TestCallIn, {"sandbox": {"to": "12025550100"}}),
 )
-async def place_test_call(request: Request, api: ApiParts, principal: Caller, prefer: Prefer = None) -> Response:
+async def place_test_call(request: Request, api: ApiParts, principal: MayAdmin, prefer: Prefer = None) -> Response:
     """Needs the scope `admin`. Marked as a test call, so that figures can leave it out."""
     wants(request, JSON)
-    need_scope(principal, "admin")
     body = await read_body(request)
     wanted, _ = typed(TestCallIn, body, unknown_ok=request.headers.get("x-lenient") == "1")
     order = Order(

@@ -11,11 +11,11 @@ from voice.messages import Callback, CallbackFormat, Gather, SandboxScript, Scri
 from voice.sending import Request
 
 
-async def asked(
+def asked(
     api: Api, principal: Principal, body: Spoken, to: tuple[str, ...], source: str, warnings: tuple[str, ...] = ()
 ) -> Request:
     """Raises Invalid when no engine speaks the language, or an address may not be contacted."""
-    wrong = [*_wrong_language(api, body), *_wrong_media(body), *await _wrong_callback(api, principal, body)]
+    wrong = [*_wrong_language(api, body), *_wrong_media(body), *_wrong_callback(api, principal, body)]
     if wrong:
         raise Invalid(wrong[0].detail, errors=tuple(wrong))
     return Request(
@@ -78,10 +78,10 @@ def _wrong_media(body: Spoken) -> list[FieldError]:
     return [] if reason is None else [FieldError("#/media_url", "refused", f"media_url: {reason}")]
 
 
-async def _wrong_callback(api: Api, principal: Principal, body: Spoken) -> list[FieldError]:
+def _wrong_callback(api: Api, principal: Principal, body: Spoken) -> list[FieldError]:
     if body.callback_url is None:
         return []
-    reason = why_no_address(body.callback_url) or await api.refuse_url(body.callback_url, is_test(principal))
+    reason = why_no_address(body.callback_url) or api.refuse_url(body.callback_url, is_test(principal))
     return [] if reason is None else [FieldError("#/callback_url", "refused", f"callback_url: {reason}")]
 
 

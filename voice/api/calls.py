@@ -10,15 +10,15 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
 from messaging.errors import FieldError, Invalid, NotFound
-from messaging.http import preferred_wait, wants
-from messaging.ids import is_call_id
+from messaging.http import header_text, preferred_wait, wants
+from sip import ladder as sip_ladder
 from voice.api import replies
 from voice.api.asking import about_numbers, asked
 from voice.api.once import only_once, replayed
 from voice.api.openapi import answers, as_bytes, as_json, as_text, takes
-from voice.api.parts import Api, ApiParts, Caller, Principal, ended, known_call, known_ref, sender_of
+from voice.api.parts import Api, ApiParts, MayRead, MaySend, Principal, ended, known_call, known_ref, sender_of
 from voice.api.reading import JSON, Body, form_call, read_body, typed
-from voice.api.schemas import WAIT_MAX_S, PlaceCallIn, _moment
+from voice.api.schemas import WAIT_MAX_S, PlaceCallForm, PlaceCallIn, _moment
 from voice.call_object import call_object
 from voice.calls import Call
 from voice.sending import Receipt
@@ -58,10 +58,20 @@ _ACCEPTED = {
     status_code=202,
     operation_id="placeCall",
     summary="Place one call",
-    responses=answers(_ACCEPTED, 409, 415),
-    openapi_extra=takes(PlaceCallIn, _EXAMPLES, form=True),
+    responses=answers(
+        _ACCEPTED,
+        409,
+        415,
+        headers={
+            "Location": "Address of the call.",
+            "X-Warnings": "What could not be honoured.",
+            "Preference-Applied": "The wait that was granted.",
+            "Idempotent-Replayed": "true: this is the first answer to that key.",
+        },
+    ),
+    openapi_extra=takes(PlaceCallIn, _EXAMPLES, form=PlaceCallForm),
 )
-async def place(request: Request, api: ApiParts, principal: Caller, prefer: Prefer = None) -> Response:
+async def place(request: Request, api: ApiParts, principal: MaySend, prefer: Prefer = None) -> Response:
     """JSON or a form. A repeated Idempotency-Key gets the first answer, which is always the queued call."""
     wants(request, JSON)
     body = await read_body(request, form=True)
@@ -69,7 +79,7 @@ async def place(request: Request, api: ApiParts, principal: Caller, prefer: Pref
         body = Body(form_call(body.data), form=True)
     wanted, _ = typed(PlaceCallIn, body, unknown_ok=request.headers.get("x-lenient") == "1")
     async with only_once(request, principal, body) as once:
-        order = await asked(api, principal, wanted, (wanted.to,), "calls")
+        order = asked(api, principal, wanted, (wanted.to,), "calls")
         return await dial(request, api, principal, order, once)
 
 
@@ -87,17 +97,19 @@ async def dial(
     if isinstance(receipt, Accepted):
         return replayed(receipt)
     call = queued(receipt, order, sender.owner)
-    said = {**call_object(call), "warnings": list(receipt.warnings)}
+    headers = {"X-Warnings": header_text("; ".join(receipt.warnings))} if receipt.warnings else {}
     if receipt.dry_run:
-        return JSONResponse({**said, "dry_run": True, "audio_ms": receipt.audio_ms})
+        nowhere = {"call_id": None, "ref_id": None, "dry_run": True, "audio_ms": receipt.audio_ms}
+        return JSONResponse({**call_object(call), **nowhere}, 200, headers)
+    headers["Location"] = f"/v1/calls/{call.call_id}"
     log.info("call accepted", call_id=call.call_id, ref_id=call.ref_id, source=order.source)
     wait_s = preferred_wait(request.headers.get("prefer"), WAIT_MAX_S)
     if wait_s is None:
-        return JSONResponse(said, 202, {"Location": f"/v1/calls/{call.call_id}"})
+        return JSONResponse(call_object(call), 202, headers)
     is_final = await ended(api, call, wait_s)
     now = await api.sending.call(principal.owner, call.call_id)
-    headers = {"Location": f"/v1/calls/{call.call_id}", "Preference-Applied": f"wait={wait_s}"}
-    return JSONResponse({**call_object(now), "warnings": list(receipt.warnings)}, 200 if is_final else 202, headers)
+    headers["Preference-Applied"] = f"wait={wait_s}"
+    return JSONResponse(call_object(now), 200 if is_final else 202, headers)
 
 
 def queued(receipt: Receipt, order: Order, owner: str) -> Call:
@@ -129,14 +141,17 @@ def _word(values: tuple[str, ...]) -> dict[str, Any]:
 async def find(
     request: Request,
     api: ApiParts,
-    principal: Caller,
+    principal: MayRead,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before, unchanged.")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(pattern="^call_[0-9A-HJKMNP-TV-Z]{26}$", description="`next_cursor` of the page before, unchanged."),
+    ] = None,
     status: Annotated[replies.Status | None, Query()] = None,
     hangup_cause: Annotated[str | None, Query(pattern="^[a-z_]{1,40}$", examples=["user_busy"])] = None,
     to_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
     from_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
-    ref_id: Annotated[str | None, Query(json_schema_extra={"pattern": "^(msg_)?[0-9a-z]{25}$"})] = None,
+    ref_id: Annotated[str | None, Query(pattern="^(msg_)?[0-9a-z]{25}$")] = None,
     client_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     trunk_id: Annotated[str | None, Query(pattern="^[A-Za-z0-9_.-]{1,64}$")] = None,
     created_gte: Annotated[
@@ -146,8 +161,6 @@ async def find(
 ) -> Response:
     """Test keys see sandbox calls, live keys live ones."""
     wants(request, JSON)
-    if cursor is not None and not is_call_id(cursor):
-        raise _wrong("cursor", "send next_cursor of the page before, unchanged")
     which = CallFilter(
         status=status,
         hangup_cause=hangup_cause,
@@ -188,13 +201,13 @@ def _wrong(name: str, detail: str) -> Invalid:
     summary="The Call object",
     responses=answers({200: ("The call as it stands.", as_json(replies.CallOut))}, 404),
 )
-async def get(request: Request, api: ApiParts, principal: Caller, call_id: CallId) -> Response:
+async def get(request: Request, api: ApiParts, principal: MayRead, call_id: CallId) -> Response:
     """The same object a webhook carries."""
     wants(request, JSON)
     return JSONResponse(call_object(await api.sending.call(principal.owner, known_call(call_id))))
 
 
-async def hang_up(request: Request, api: ApiParts, principal: Caller, call_id: CallId) -> Response:
+async def hang_up(request: Request, api: ApiParts, principal: MaySend, call_id: CallId) -> Response:
     """CANCEL before the answer, BYE after it, never dialled when still queued. Harmless when repeated."""
     wants(request, JSON)
     return JSONResponse(call_object(await api.sending.hang_up(principal.owner, known_call(call_id))), 202)
@@ -219,7 +232,7 @@ for path, name in (("/{call_id}/hangup", "hangUp"), ("/{call_id}/actions/hangup"
 async def ladder(
     request: Request,
     api: ApiParts,
-    principal: Caller,
+    principal: MayRead,
     call_id: CallId,
     form: Annotated[
         str | None, Query(alias="format", pattern="^(json|text)$", description="Stronger than Accept.")
@@ -231,8 +244,9 @@ async def ladder(
     if trace is None:
         raise NotFound("No SIP message of this call is stored: it was not dialled yet, or the ladder is switched off.")
     if kind == JSON:
-        return JSONResponse({"call_id": call_id, "data": json.loads(trace)})
-    return PlainTextResponse(api.ladder_text(trace))
+        return JSONResponse({"call_id": call_id, "messages": json.loads(trace)})
+    rows = sip_ladder.from_json(trace)
+    return PlainTextResponse(sip_ladder.as_text(rows, "tocsin", rows[0].peer if rows else ""))
 
 
 @router.get(
@@ -249,7 +263,7 @@ async def ladder(
     ),
 )
 @router.get("/{call_id}/recordings", include_in_schema=False)
-async def recording(request: Request, api: ApiParts, principal: Caller, call_id: CallId) -> Response:
+async def recording(request: Request, api: ApiParts, principal: MayRead, call_id: CallId) -> Response:
     """Published when the call has ended. A sandbox call without one answers with what the catch-all phone recorded."""
     wants(request, WAV)
     call = await api.sending.call(principal.owner, known_call(call_id))

@@ -13,7 +13,7 @@ from messaging.http import wants
 from voice.api import replies
 from voice.api.calls import CallId
 from voice.api.openapi import answers, as_json, as_text
-from voice.api.parts import ApiParts, Caller, known_call
+from voice.api.parts import ApiParts, MayRead, known_call
 from voice.api.reading import JSON
 from voice.store import CallEvent
 
@@ -42,7 +42,7 @@ HEARTBEAT = ": still here\n\n"
 async def events(
     request: Request,
     api: ApiParts,
-    principal: Caller,
+    principal: MayRead,
     call_id: CallId,
     after: Annotated[int, Query(ge=0, le=1_000_000, description="Only events with a higher sequence.")] = 0,
     last_event_id: Annotated[str | None, Header(description="Sent by EventSource when it reconnects.")] = None,

@@ -14,7 +14,7 @@ from messaging.errors import NotFound, ServiceError, catalogue
 from messaging.http import wants, where
 from voice.api import replies
 from voice.api.openapi import NO_KEY, answers, as_json, as_text
-from voice.api.parts import Api, ApiParts, Caller, Check, need_scope
+from voice.api.parts import Api, ApiParts, Caller, Check, MayRead
 from voice.api.reading import JSON
 
 log = structlog.get_logger(__name__)
@@ -72,14 +72,15 @@ async def ready(
     is_ready = all(check.ok for check in checks if check.required)
     if is_ready and verbose is None:
         return PlainTextResponse("ready\n")
-    rows = [{"name": c.name, "ok": c.ok, "detail": c.detail, "required": c.required} for c in checks]
+    rows = {c.name: {"ok": c.ok, "detail": c.detail, "required": c.required} for c in checks}
     return JSONResponse({"ready": is_ready, "checks": rows}, 200 if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 async def run_checks(api: Api) -> list[Check]:
     """Every check, side by side, each bounded; one that raises has failed."""
-    draining = Check("not draining", not api.draining.is_set(), "shutting down" if api.draining.is_set() else "")
-    return [draining, *await asyncio.gather(*(_bounded(check) for check in api.checks))]
+    draining = api.draining.is_set()
+    own = Check("api", not draining, "shutting down" if draining else "takes requests")
+    return [own, *await asyncio.gather(*(_bounded(check) for check in api.checks))]
 
 
 async def _bounded(check: Any) -> Check:
@@ -113,9 +114,8 @@ async def version(request: Request, api: ApiParts, principal: Caller) -> Respons
     summary="Figures for Prometheus",
     responses=answers({200: ("Text exposition format.", as_text("text/plain"))}),
 )
-async def metrics(api: ApiParts, principal: Caller) -> Response:
-    """Needs the scope `admin`. No per-call and no per-number labels."""
-    need_scope(principal, "admin")
+async def metrics(api: ApiParts, principal: MayRead) -> Response:
+    """No per-call and no per-number labels."""
     return Response(generate_latest(api.registry), media_type=CONTENT_TYPE_LATEST)
 
 

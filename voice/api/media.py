@@ -6,10 +6,10 @@ from fastapi.responses import FileResponse, Response
 from media.prompt import Prompt
 from media.speech import SpeechError
 from messaging.errors import Invalid, SpeechFailed
-from messaging.http import wants
+from messaging.http import header_text, wants
 from voice.api.asking import wrong_language
 from voice.api.openapi import answers, as_bytes, takes
-from voice.api.parts import ApiParts, Caller
+from voice.api.parts import ApiParts, MaySend
 from voice.api.reading import read_body, typed
 from voice.api.schemas import PreviewIn
 
@@ -25,7 +25,7 @@ WAV = "audio/wav"
     responses=answers({200: ("WAV, mono, 8 kHz, as it goes to the line.", as_bytes(WAV))}, 415),
     openapi_extra=takes(PreviewIn, {"text": {"text": "Your code is 4821.", "language": "en-gb"}}),
 )
-async def preview(request: Request, api: ApiParts, principal: Caller) -> Response:
+async def preview(request: Request, api: ApiParts, principal: MaySend) -> Response:
     """The same chain of engines, the same cache, the same levelling. What could not be honoured: X-Warnings."""
     wants(request, WAV)
     body = await read_body(request)
@@ -42,5 +42,5 @@ async def preview(request: Request, api: ApiParts, principal: Caller) -> Respons
         raise SpeechFailed(str(e)) from e
     headers = {"X-Audio-Ms": str(audio.duration_ms)}
     if audio.warnings:
-        headers["X-Warnings"] = "; ".join(audio.warnings).encode("ascii", "replace").decode()
+        headers["X-Warnings"] = header_text("; ".join(audio.warnings))
     return FileResponse(audio.path, media_type=WAV, headers=headers)

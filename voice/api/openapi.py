@@ -81,6 +81,7 @@ TAGS = [
 _MODELS: tuple[type[BaseModel], ...] = (
     schemas.SendVoiceIn,
     schemas.PlaceCallIn,
+    schemas.PlaceCallForm,
     schemas.TestCallIn,
     schemas.PreviewIn,
     replies.Problem,
@@ -104,24 +105,13 @@ def ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": REF.format(model=model.__name__)}
 
 
-def takes(model: type[BaseModel], examples: dict[str, Any], *, form: bool = False) -> dict[str, Any]:
+def takes(model: type[BaseModel], examples: dict[str, Any], *, form: type[BaseModel] | None = None) -> dict[str, Any]:
     """`openapi_extra` of a route that reads its own body. `examples`: name -> value."""
     content: dict[str, Any] = {
         JSON: {"schema": ref(model), "examples": {name: {"value": value} for name, value in examples.items()}}
     }
     if form:
-        content[FORM] = {
-            "schema": {
-                "type": "object",
-                "required": ["to", "say"],
-                "properties": {
-                    "to": {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 40},
-                    "say": {"type": "string", "format": "spoken-text", "minLength": 1, "maxLength": schemas.TEXT_MAX},
-                },
-                "description": "`say` is `text`; every scalar member of the JSON body is a field, too.",
-            },
-            "example": {"to": "12025550100", "say": "Hello"},
-        }
+        content[FORM] = {"schema": ref(form), "example": {"to": "12025550100", "say": "Hello"}}
     return {"requestBody": {"required": True, "content": content}}
 
 

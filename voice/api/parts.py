@@ -48,8 +48,8 @@ class Principal(Protocol):
 class KeyRing(Protocol):
     """`messaging.accounts.Accounts`, as far as the API needs it."""
 
-    async def who(self, secret: str) -> Principal | None:
-        """None for an unknown, expired or revoked key alike."""
+    async def who(self, key: str, /) -> Principal | None:
+        """None for an unknown, expired or revoked key. Raises Unavailable when the store does not answer."""
         ...
 
 
@@ -98,11 +98,10 @@ class Api:
     sending: Sending
     accounts: KeyRing
     prompts: Speaker
-    refuse_url: Callable[[str, bool], Awaitable[str | None]]  # webhook address, sandbox -> why not, or None
+    refuse_url: Callable[[str, bool], str | None]  # webhook address, sandbox -> why not, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
-    ladder_text: Callable[[str], str] = str  # JSON ladder of the store -> text for people
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
     magic: Sequence[Mapping[str, Any]] = ()  # the catch-all phone's table: number, does
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -124,8 +123,32 @@ async def caller(request: Request) -> Principal:
     return principal
 
 
+def need_scope(principal: Principal, scope: str) -> Principal:
+    """`principal`, if its key has the scope. Raises Forbidden."""
+    if scope not in principal.scopes:
+        raise Forbidden(f"This key lacks the scope '{scope}'.")
+    return principal
+
+
 ApiParts = Annotated[Api, Depends(api_of)]
 Caller = Annotated[Principal, Depends(caller)]
+
+
+async def sender(principal: Caller) -> Principal:
+    return need_scope(principal, "send")
+
+
+async def reader(principal: Caller) -> Principal:
+    return need_scope(principal, "read")
+
+
+async def admin(principal: Caller) -> Principal:
+    return need_scope(principal, "admin")
+
+
+MaySend = Annotated[Principal, Depends(sender)]
+MayRead = Annotated[Principal, Depends(reader)]
+MayAdmin = Annotated[Principal, Depends(admin)]
 
 
 def sender_of(api: Api, principal: Principal) -> Sender:
@@ -142,12 +165,6 @@ def sender_of(api: Api, principal: Principal) -> Sender:
 
 def is_test(principal: Principal) -> bool:
     return principal.mode == "test"
-
-
-def need_scope(principal: Principal, *scopes: str) -> None:
-    """Raises Forbidden unless the key has one of the scopes."""
-    if not set(scopes) & set(principal.scopes):
-        raise Forbidden(f"This key lacks the scope '{scopes[0]}'.")
 
 
 def known_ref(text: str) -> str:

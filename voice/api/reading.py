@@ -21,6 +21,8 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 FORM_FIELDS_MAX = 60  # a call has fewer than 30
 
+_FLAGS = frozenset({"ssml", "record", "dry_run"})
+
 # What other services call it.
 _FOREIGN = {
     "say": "text",
@@ -113,9 +115,19 @@ def form_call(data: dict[str, Any]) -> dict[str, Any]:
             typed[name] = value.strip()
         elif name in ("gather", "sandbox", "callback_events"):
             typed[name] = _nested(name, value)
-        elif value or name == "text":
-            typed[name] = value  # an empty form field is one that was not filled in
+        elif name in _FLAGS:
+            typed[name] = _flag(name, value)
+        else:
+            typed[name] = value
     return typed
+
+
+def _flag(name: str, value: str) -> bool:
+    words = {"true": True, "false": False}
+    if value.lower() not in words:
+        detail = f"{name}: should be true or false"
+        raise Invalid(detail, errors=(FieldError(step("#", name), "bool_type", detail),))
+    return words[value.lower()]
 
 
 def _nested(name: str, value: str) -> Any:

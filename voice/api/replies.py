@@ -49,7 +49,7 @@ class SendVoiceOut(BaseModel):
 
     status_code: Literal[200]
     message: str
-    ref_id: str = Field(pattern="^[0-9a-z]{25}$")
+    ref_id: str | None = Field(description="25 characters 0-9a-z; null on a dry run.")
     accepted_at: str
     recipients_accepted: int
     recipients_rejected: list[Rejected]
@@ -129,8 +129,8 @@ class CallOut(BaseModel):
     from_number: str
     to_number: str
     total_amount: str
-    call_id: str
-    ref_id: str
+    call_id: str | None = Field(description="Null on a dry run: there is nothing to look up.")
+    ref_id: str | None
     client_reference: str | None
     attempt: int
     attempts_max: int
@@ -177,7 +177,7 @@ class LadderOut(BaseModel):
     """SIP messages as they crossed the wire, credentials masked."""
 
     call_id: str
-    data: Any
+    messages: list[dict[str, Any]]
 
 
 class HeardOut(BaseModel):
@@ -199,7 +199,6 @@ class MagicOut(BaseModel):
 
 
 class CheckOut(BaseModel):
-    name: str
     ok: bool
     detail: str
     required: bool
@@ -207,7 +206,7 @@ class CheckOut(BaseModel):
 
 class ReadyOut(BaseModel):
     ready: bool
-    checks: list[CheckOut]
+    checks: dict[str, CheckOut] = Field(description="By name: api, store, speech, lines, phone, …")
 
 
 class VersionOut(BaseModel):

@@ -1,6 +1,6 @@
 """What a request may contain: names, types, bounds and examples. Shape only; voice.sending judges what it means."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -43,6 +43,11 @@ def _moment(value: object) -> datetime:
     return moment
 
 
+def _whole(value: object) -> object:
+    """2.0 is an integer to JSON Schema, so it is one here."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _speakable(text: str) -> str:
     """Something that can be seen: a blank, a control or a zero-width character alone is no message."""
     if not any(c.isprintable() and not c.isspace() for c in text):
@@ -54,6 +59,9 @@ def _numbers(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+Whole = Annotated[int, BeforeValidator(_whole)]
+RingTimeout = Annotated[int, Field(ge=5, le=300), BeforeValidator(_whole)]
+MaxDuration = Annotated[int, Field(ge=5, le=3600), BeforeValidator(_whole)]
 Number = Annotated[
     str,
     StringConstraints(min_length=1, max_length=40),
@@ -61,10 +69,20 @@ Number = Annotated[
         {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 40, "examples": ["12025550100"]}
     ),
 ]
+CallerId = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=40),
+    WithJsonSchema({"type": "string", "format": "caller-id", "minLength": 1, "maxLength": 40}),
+]
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
     WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-10-24T22:54:05Z"]}),
+]
+Later = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2099-12-31T23:59:59Z"]}),
 ]
 Words = Annotated[
     str,
@@ -77,6 +95,14 @@ Url = Annotated[
     StringConstraints(min_length=8, max_length=URL_MAX),
     WithJsonSchema({"type": "string", "format": "https-url", "minLength": 8, "maxLength": URL_MAX}),
 ]
+_LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$"  # BCP 47, as far as anybody speaks it
+Language = Annotated[
+    str,
+    StringConstraints(pattern=_LANGUAGE),
+    WithJsonSchema({"type": "string", "format": "language-tag", "pattern": _LANGUAGE, "examples": ["en-gb"]}),
+]
+Voice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:+-]{1,60}$")]
+TrunkId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Keys = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,16}$")]
 
@@ -90,8 +116,8 @@ class Shape(BaseModel):
 class GatherIn(Shape):
     """Wait for keys after the message."""
 
-    digits_max: int = Field(default=1, ge=1, le=20, description="The call ends after this many keys.")
-    timeout_ms: int = Field(default=5000, ge=500, le=60000, description="Patience after the last word.")
+    digits_max: Whole = Field(default=1, ge=1, le=20, description="The call ends after this many keys.")
+    timeout_ms: Whole = Field(default=5000, ge=500, le=60000, description="Patience after the last word.")
     valid: Keys = Field(default="0123456789*#", description="Other keys are reported, but do not end the call.")
 
 
@@ -105,6 +131,18 @@ class SandboxIn(Shape):
     hangup_after: float | None = Field(default=None, ge=0, le=600, description="Seconds after the answer.")
 
 
+class OnlyGather(GatherIn):
+    """The same where unknown members are refused."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+
+class OnlySandbox(SandboxIn):
+    """The same where unknown members are refused."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+
 class Spoken(Shape):
     """What both doors have in common. Exactly one of `text` and `media_url`."""
 
@@ -116,34 +154,23 @@ class Spoken(Shape):
     text: Words | None = Field(
         default=None, description="What to say.", examples=["Your code is 4821. Press 1 to confirm."]
     )
-    language: Annotated[
-        str,
-        StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$"),
-        WithJsonSchema(
-            {
-                "type": "string",
-                "format": "language-tag",
-                "pattern": r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$",
-                "examples": ["en-gb"],
-            }
-        ),
-    ] = Field(default="en-gb", description="BCP 47. A language that no engine speaks is refused.")
-    voice: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:+-]{1,60}$")] | None = Field(
+    language: Language = Field(default="en-gb", description="BCP 47. A language that no engine speaks is refused.")
+    voice: Voice | None = Field(
         default=None, description="A voice of the engine, or male/female; named in warnings when it cannot be honoured."
     )
     speed: float = Field(default=1.0, ge=0.5, le=2.0)
     ssml: bool = Field(default=False, description="The text is SSML: break, prosody rate, say-as, p, s.")
-    from_: Number | None = Field(
+    from_: CallerId | None = Field(
         default=None, alias="from", description="A caller id of the account. Absent: one of them, at random."
     )
-    repeat: int = Field(default=1, ge=1, le=10, description="How often the message is played.")
-    pause_ms: int = Field(default=500, ge=0, le=10000, description="Silence before the first word.")
-    ring_timeout: int | None = Field(default=None, ge=5, le=300, description="Seconds; default 45.")
-    max_duration: int | None = Field(default=None, ge=5, le=3600, description="Seconds from the answer; default 300.")
+    repeat: Whole = Field(default=1, ge=1, le=10, description="How often the message is played.")
+    pause_ms: Whole = Field(default=500, ge=0, le=10000, description="Silence before the first word.")
+    ring_timeout: RingTimeout | None = Field(default=None, description="Seconds; default 45.")
+    max_duration: MaxDuration | None = Field(default=None, description="Seconds from the answer; default 300.")
     gather: GatherIn | None = None
     send_at: Moment | None = Field(default=None, description="RFC 3339. In the past: at once.")
-    valid_until: Moment | None = Field(
-        default=None, description="RFC 3339, after send_at. Still queued then: `expired`."
+    valid_until: Later | None = Field(
+        default=None, description="RFC 3339, after now and after send_at. Still queued then: `expired`."
     )
     client_reference: Label | None = Field(default=None, description="Yours; echoed everywhere.")
     callback_url: Url | None = Field(
@@ -161,7 +188,7 @@ class Spoken(Shape):
     dry_run: bool = Field(default=False, description="Judge and render, but store and dial nothing.")
     sandbox: SandboxIn | None = None
     record: bool = Field(default=False, description="Record both directions; you must be allowed to.")
-    trunk_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
+    trunk_id: TrunkId | None = None
 
     @model_validator(mode="after")
     def _one_content(self) -> "Spoken":
@@ -211,6 +238,38 @@ class PlaceCallIn(Spoken):
     model_config = ConfigDict(json_schema_extra={**_ONE_CONTENT, "additionalProperties": False})
 
     to: Number = Field(description="International: `+`, `00` or bare digits.", examples=["12025550100"])
+    gather: OnlyGather | None = None
+    sandbox: OnlySandbox | None = None
+
+
+class PlaceCallForm(Shape):
+    """POST /v1/calls as a form, for the description: PlaceCallIn's scalar members, `say` for `text`."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    to: Number
+    say: Words = Field(description="What to say; `text` works, too.")
+    language: Language = "en-gb"
+    voice: Voice = "female"
+    speed: float = Field(default=1.0, ge=0.5, le=2.0)
+    from_: CallerId = Field(default="12025550199", alias="from")
+    repeat: Whole = Field(default=1, ge=1, le=10)
+    pause_ms: Whole = Field(default=500, ge=0, le=10000)
+    ring_timeout: RingTimeout = 45
+    max_duration: MaxDuration = 300
+    gather: Annotated[str, WithJsonSchema({"const": '{"digits_max":1}', "description": "JSON of the object."})] = ""
+    send_at: Moment = Field(default_factory=lambda: datetime.now(UTC))
+    valid_until: Later = Field(default_factory=lambda: datetime.now(UTC))
+    client_reference: Label = ""
+    callback_url: Url = ""
+    callback_format: Literal["standard", "9bits"] = "standard"
+    callback_events: Annotated[EventType, Field(description="Several with commas.")] = "call.ended"
+    callback_data: Annotated[str, StringConstraints(max_length=700)] = ""
+    ssml: bool = False
+    record: bool = False
+    dry_run: bool = False
+    sandbox: Annotated[str, WithJsonSchema({"const": '{"press":"1"}', "description": "JSON of the object."})] = ""
+    trunk_id: TrunkId = ""
 
 
 class TestCallIn(Shape):
@@ -220,8 +279,8 @@ class TestCallIn(Shape):
 
     to: Number = Field(examples=["12025550100"])
     text: Words = Field(default="This is a test call. You can hang up now.")
-    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$")] = "en-gb"
-    trunk_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] | None = None
+    language: Language = "en-gb"
+    trunk_id: TrunkId | None = None
 
 
 class PreviewIn(Shape):
@@ -230,18 +289,7 @@ class PreviewIn(Shape):
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
     text: Words
-    language: Annotated[
-        str,
-        StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$"),
-        WithJsonSchema(
-            {
-                "type": "string",
-                "format": "language-tag",
-                "pattern": r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$",
-                "examples": ["en-gb"],
-            }
-        ),
-    ] = "en-gb"
-    voice: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:+-]{1,60}$")] | None = None
+    language: Language = "en-gb"
+    voice: Voice | None = None
     speed: float = Field(default=1.0, ge=0.5, le=2.0)
     ssml: bool = False

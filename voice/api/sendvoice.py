@@ -7,13 +7,13 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from messaging.clock import rfc3339
-from messaging.errors import BadRequest, Invalid
+from messaging.errors import Invalid
 from messaging.http import wants
 from voice.api import replies
 from voice.api.asking import about_numbers, asked
 from voice.api.once import only_once, replayed
 from voice.api.openapi import answers, as_json, takes
-from voice.api.parts import ApiParts, Caller, known_ref, sender_of
+from voice.api.parts import ApiParts, MayRead, MaySend, known_ref, sender_of
 from voice.api.reading import JSON, Body, read_body, typed
 from voice.api.schemas import SendVoiceIn
 from voice.messages import MessageStatus, Outcome
@@ -65,13 +65,13 @@ _SENT = {
     responses=answers({200: ("Stored. Nothing was dialled yet.", as_json(replies.SendVoiceOut, _SENT))}, 409, 415),
     openapi_extra=takes(SendVoiceIn, _EXAMPLES),
 )
-async def send_voice(request: Request, api: ApiParts, principal: Caller) -> Response:
+async def send_voice(request: Request, api: ApiParts, principal: MaySend) -> Response:
     """The 9bits request, unchanged. Some bad numbers: 200 and `recipients_rejected`; all bad: 422, nothing stored."""
     wants(request, JSON)
     body = await read_body(request)
     message, warnings = typed(SendVoiceIn, body, unknown_ok=True)
     async with only_once(request, principal, body) as once:
-        order = await asked(api, principal, message, tuple(message.to), "sendvoice", warnings)
+        order = asked(api, principal, message, tuple(message.to), "sendvoice", warnings)
         try:
             receipt = await api.sending.send(sender_of(api, principal), order, once, _answer)
         except Invalid as e:
@@ -92,7 +92,7 @@ def _answer(receipt: Receipt) -> tuple[int, str]:
         {
             "status_code": 200,
             "message": said,
-            "ref_id": receipt.ref_id,
+            "ref_id": None if receipt.dry_run else receipt.ref_id,
             "accepted_at": rfc3339(receipt.accepted_at),
             "recipients_accepted": len(receipt.accepted),
             "recipients_rejected": [{"to": no.to, "code": no.code, "detail": no.detail} for no in receipt.refused],
@@ -111,7 +111,7 @@ def _answer(receipt: Receipt) -> tuple[int, str]:
     summary="What became of a message",
     responses=answers({200: ("The message and its recipients by outcome.", as_json(replies.MessageOut))}, 404),
 )
-async def status(request: Request, api: ApiParts, principal: Caller, ref_id: RefId) -> Response:
+async def status(request: Request, api: ApiParts, principal: MayRead, ref_id: RefId) -> Response:
     """The parts of `recipients` always add up to its total."""
     wants(request, JSON)
     return JSONResponse(_message(await api.sending.status(principal.owner, known_ref(ref_id))))
@@ -126,14 +126,16 @@ async def status(request: Request, api: ApiParts, principal: Caller, ref_id: Ref
 async def recipients(
     request: Request,
     api: ApiParts,
-    principal: Caller,
+    principal: MayRead,
     ref_id: RefId,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[str | None, Query(max_length=64, description="`next_cursor` of the page before.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern="^r[0-9]{1,8}$", description="`next_cursor` of the page before, unchanged.")
+    ] = None,
 ) -> Response:
     """Rejected numbers are in the answer to the request; here stand those that were accepted."""
     wants(request, JSON)
-    offset = _offset(cursor)
+    offset = int(cursor[1:]) if cursor else 0
     found = await api.sending.recipients(principal.owner, known_ref(ref_id), offset, limit + 1)
     data = [
         {"index": one.index, "to_number": one.to_number, "outcome": one.outcome.value, "call_ids": list(one.call_ids)}
@@ -149,18 +151,10 @@ async def recipients(
     summary="Cancel what was not dialled, hang up what is in progress",
     responses=answers({200: ("The message as it stands; ends arrive as events.", as_json(replies.MessageOut))}, 404),
 )
-async def cancel(request: Request, api: ApiParts, principal: Caller, ref_id: RefId) -> Response:
+async def cancel(request: Request, api: ApiParts, principal: MaySend, ref_id: RefId) -> Response:
     """Harmless when repeated. A call that is ringing is canceled, one that was answered is hung up."""
     wants(request, JSON)
     return JSONResponse(_message(await api.sending.cancel(principal.owner, known_ref(ref_id))))
-
-
-def _offset(cursor: str | None) -> int:
-    if cursor is None:
-        return 0
-    if not (cursor.startswith("r") and cursor[1:].isascii() and cursor[1:].isdigit() and len(cursor) < 10):
-        raise BadRequest("That cursor is not one of ours: send next_cursor of the page before, unchanged.")
-    return int(cursor[1:])
 
 
 def _message(progress: Progress) -> dict[str, Any]:

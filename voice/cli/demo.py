@@ -164,7 +164,7 @@ async def _until_ready(story: Story, http: httpx2.AsyncClient, began: float) -> 
         while True:
             with contextlib.suppress(httpx2.HTTPError):
                 response = await http.get("/readyz", params={"verbose": "1"})
-                parts = {check["name"]: check for check in response.json().get("checks", [])}
+                parts = response.json().get("checks", {})
                 for name in _PARTS:
                     if name in parts and parts[name]["ok"] and name not in shown:
                         shown.add(name)

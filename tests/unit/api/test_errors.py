@@ -174,9 +174,17 @@ async def test_another_accounts_call_does_not_exist(door: Door) -> None:
 
 
 async def test_a_key_without_the_scope_is_told_which_one_it_lacks(door: Door) -> None:
-    for method, path in (("POST", "/v1/admin/test-call"), ("GET", "/metrics")):
+    lacking = {
+        ("POST", "/v1/admin/test-call"): "admin",
+        ("POST", "/v1/sendvoice"): "send",
+        ("POST", "/v1/calls"): "send",
+        ("POST", f"/v1/calls/{CALL}/hangup"): "send",
+        ("GET", "/v1/calls"): "read",
+        ("GET", "/metrics"): "read",
+    }
+    for (method, path), scope in lacking.items():
         answer = await door.client.request(method, path, headers=bearer(PLAIN_KEY))
-        assert "'admin'" in (await problem(answer, 403, "FORBIDDEN"))["detail"]
+        assert f"'{scope}'" in (await problem(answer, 403, "FORBIDDEN"))["detail"]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ _BODIES = (
     Row(b'{"to":"12025550100","text":"a","from_":"12025550199"}', "#/from_"),
 )
 _NUMBERS_NOBODY_HAS = (
-    "0802", "+", "00", "++2348020000000", "abc", "١٢٠٢٥٥٥٠١٠٠", "１２０２５５５０１００", "12", "1" * 16, "1" * 40,
+    "0802", "+", "00", "++2348020000000", "abc", "1٢٠٢٥٥٥٠١٠٠", "１２０２５５５0100", "12", "1" * 16, "1" * 40,
     "sip:a@b", "12025550100;phone-context=x", "12025550100@evil", "tel:12025550100\r\nX: y", "\u202e001",
     "1202555010a",
 )  # fmt: skip
@@ -114,6 +114,8 @@ _FORMS = (
     Row(b"to=12025550100&say=a&repeat=" + b"9" * 5000, "#/repeat", FORM),
     Row(b"to=12025550100&say=a&repeat=1e1", "#/repeat", FORM),
     Row(b"to=12025550100&say=a&ssml=perhaps", "#/ssml", FORM),
+    Row(b"to=12025550100&say=a&dry_run=0", "#/dry_run", FORM),
+    Row(b"to=12025550100&say=a&record=", "#/record", FORM),
     Row(b"to=12025550100&say=a&gather=" + b"[" * 1000, "#/gather", FORM),
     Row(b"to=12025550100&say=a&callback_events=,", "#/callback_events/0", FORM),
     Row(b"\xff=\xff", None, FORM),

@@ -52,7 +52,7 @@ async def test_waiting_for_what_is_heard_returns_as_soon_as_it_is(door: Door) ->
 
 @pytest.mark.parametrize(
     ("query", "status"),
-    [("", 404), ("?wait=0.01", 404), ("?wait=61", 422), ("?wait=soon", 422), ("?call_id=x", 404), ("?to=", 422)],
+    [("", 404), ("?wait=0.01", 404), ("?wait=100", 422), ("?wait=soon", 422), ("?call_id=x", 404), ("?to=", 422)],
 )
 async def test_nothing_heard_is_a_404_and_a_bad_question_a_422(door: Door, query: str, status: int) -> None:
     assert (await door.get(f"/sandbox/v1/heard/latest{query}")).status_code == status
@@ -125,15 +125,11 @@ async def test_ready_names_what_is_not(tmp_path: Path) -> None:
     async with open_door(tmp_path, checks=(store, trunk)) as door:
         assert (await door.get("/readyz")).text == "ready\n"
         rows = (await door.get("/readyz?verbose")).json()["checks"]
-        assert [(row["name"], row["ok"]) for row in rows] == [
-            ("not draining", True),
-            ("store", True),
-            ("trunk lagos-1", False),
-        ]
+        assert {name: row["ok"] for name, row in rows.items()} == {"api": True, "store": True, "trunk lagos-1": False}
     async with open_door(tmp_path, checks=(store, voice, lines)) as door:
         answer = await door.get("/readyz")
         assert (answer.status_code, answer.json()["ready"]) == (503, False)
-        assert [row["name"] for row in answer.json()["checks"] if not row["ok"]] == ["voice", "lines"]
+        assert [name for name, row in answer.json()["checks"].items() if not row["ok"]] == ["voice", "lines"]
         assert "4821" not in answer.text
 
 
