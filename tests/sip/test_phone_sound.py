@@ -293,22 +293,27 @@ async def test_reports_tell_true_loss_and_let_the_caller_compute_the_round_trip(
     assert 1 <= sent <= 60
 
 
-async def test_nothing_is_sent_while_the_caller_holds_the_line(phone: RingingPhone, make_caller: MakeCaller) -> None:
+async def test_nothing_is_sent_or_heard_while_the_caller_holds_the_line(
+    phone: RingingPhone, make_caller: MakeCaller
+) -> None:
     caller = await make_caller(phone)
-    await caller.answered(AT_ONCE)
+    port = media_port(await caller.answered(AT_ONCE))
     before = (await _packets(caller, 5))[-1][1]
 
     caller.cseq = 2
     await caller.answered(body=caller.offer(extra="a=inactive\r\n"))
     await asyncio.sleep(0.05)
     caller.rtp.packets()
+    caller.rtp.send(port)
     await asyncio.sleep(0.2)
     during = caller.rtp.packets()
     caller.cseq = 3
     await caller.answered(body=caller.offer())
     after = (await _packets(caller, 1))[0][1]
+    await caller.hang_up()
 
     assert during == []
+    assert (await phone.over()).heard_packets == 0
     assert int.from_bytes(after[2:4], "big") - int.from_bytes(before[2:4], "big") < 8
     assert (int.from_bytes(after[4:8], "big") - int.from_bytes(before[4:8], "big")) & 0xFFFFFFFF >= 160 * 12
 
