@@ -53,7 +53,7 @@ class PhoneProcess:
         return _as_call(await self._line())
 
     async def close(self) -> list[PhoneCall]:
-        """End the child in good order; the calls nobody asked for. Fails when the child logged a warning or an error."""
+        """End the child in good order; the calls nobody asked for. Fails when the child logged a warning or worse."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         calls = []

@@ -42,6 +42,14 @@ def test_loss_is_counted_across_the_wrap_of_the_sequence_and_late_packets_are_no
     assert (receiver.received, receiver.expected, receiver.lost) == (5, 8, 3)
 
 
+def test_packets_overtaken_at_the_very_start_hide_no_loss() -> None:
+    receiver = Receiver()
+    for sequence in (3, 0, 1, 5):  # 2 and 4 are missing
+        receiver.count(_packet(sequence), 0.0)
+
+    assert (receiver.expected, receiver.lost) == (6, 2)
+
+
 def test_a_report_tells_the_loss_since_the_last_one_and_in_all() -> None:
     receiver = Receiver()
     for sequence in range(0, 20, 2):
