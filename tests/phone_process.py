@@ -25,8 +25,9 @@ PATIENCE_S = 40.0
 class PhoneProcess:
     """The parent's view of the child."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, complaints: Path) -> None:
         self._process = process
+        self._complaints = complaints
         self.port = 0
         self.cpu_s = 0.0
 
@@ -52,7 +53,7 @@ class PhoneProcess:
         return _as_call(await self._line())
 
     async def close(self) -> list[PhoneCall]:
-        """End the child in good order; the calls nobody asked for."""
+        """End the child in good order; the calls nobody asked for. Fails when the child logged a warning or worse."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         calls = []
@@ -64,6 +65,8 @@ class PhoneProcess:
             calls.append(found)
         async with asyncio.timeout(PATIENCE_S):
             await self._process.wait()
+        complaints = self._complaints.read_text()
+        assert complaints == "", complaints
         return [_as_call(call) for call in calls]
 
 
@@ -73,16 +76,16 @@ def _as_call(found: dict[str, Any]) -> PhoneCall:
 
 @contextlib.asynccontextmanager
 async def phone_process(directory: Path) -> AsyncIterator[PhoneProcess]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.phone_process",
-        str(directory),
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    phone = PhoneProcess(process)
+    complaints = directory.with_name(f"{directory.name}.stderr")
+    with complaints.open("wb") as stderr:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.phone_process", str(directory)),
+            cwd=ROOT,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=stderr,
+        )
+    phone = PhoneProcess(process, complaints)
     try:
         await phone.opened()
         yield phone

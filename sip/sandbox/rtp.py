@@ -91,6 +91,9 @@ class Receiver:
             self._restart(packet)
         elif step < _MAX_DROPOUT:
             self._highest += step
+        else:
+            # A packet that was overtaken; at the very start it is the true first one, and not one too many.
+            self._base = min(self._base, self._highest + step - 0x10000)
         self.received += 1
         self._note_jitter(packet.timestamp, arrival)
 

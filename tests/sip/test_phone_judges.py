@@ -130,7 +130,7 @@ async def _answers_options(caller: Caller) -> bool:
 
 
 async def test_2000_mutated_messages_and_1000_mutated_packets_do_not_hurt_the_phone(
-    phone: PhoneProcess, make_caller: MakeCaller, capfd: pytest.CaptureFixture[str]
+    phone: PhoneProcess, make_caller: MakeCaller
 ) -> None:
     chance = random.Random(20261120)
     caller = await make_caller(phone)
@@ -150,11 +150,10 @@ async def test_2000_mutated_messages_and_1000_mutated_packets_do_not_hurt_the_ph
         if n % 5 == 0:
             await asyncio.sleep(0.002)  # slowly enough that the socket's buffer does not swallow the garbage
     alive = await _answers_options(caller)
-    calls = await phone.close()
+    calls = await phone.close()  # fails if there was one message that the phone failed to handle
 
     print(f"garbage: {len(caller.seen)} answers, {len(calls)} calls came of it")
     assert alive
-    assert capfd.readouterr().err == ""  # not one message that the phone failed to handle
 
 
 async def test_50_callers_at_once_hear_an_even_pace_at_little_cost(phone: PhoneProcess) -> None:

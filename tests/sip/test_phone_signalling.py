@@ -90,11 +90,13 @@ async def test_a_repeated_invite_is_absorbed_and_gets_the_same_answer(
     caller.send(invite)
     ok_again = await caller.until(200)
     caller.ack(ok)
+    caller.send(invite)  # one that was long under way
+    ok_late = await caller.until(200)
     await caller.hang_up()
     call = await phone.over()
 
     assert again.text == ringing.text
-    assert ok_again.text == ok.text
+    assert ok_again.text == ok_late.text == ok.text
     assert call.invites == 1
     assert phone.ended.empty()
 
@@ -134,10 +136,14 @@ async def test_a_refusal_is_repeated_until_its_ack(phone: RingingPhone, make_cal
     busy = [await caller.until(486) for _ in range(3)]
     caller.ack_refusal(invite, busy[-1])
     await _settled(caller, 0.05)
+    caller.send(invite)  # one that was long under way
+    late = await caller.until(486)
     later = await _settled(caller, 3 * QUICK.t2)
 
-    assert busy[0].text == busy[2].text
+    assert busy[0].text == busy[2].text == late.text
     assert later == []
+    assert (await phone.over()).ended_by == "phone"
+    assert phone.ended.empty()
 
 
 async def test_cancel_gets_200_and_the_invite_487_with_one_tag(phone: RingingPhone, make_caller: MakeCaller) -> None:
@@ -294,6 +300,19 @@ async def test_a_reinvite_may_hold_the_call_and_take_it_back(phone: RingingPhone
     assert media_port(held) == media_port(resumed) == media_port(first)
     assert int(re.findall(r"o=- \d+ (\d+)", resumed.body)[0]) > int(re.findall(r"o=- \d+ (\d+)", held.body)[0])
     assert call.invites == 1
+
+
+async def test_the_phone_hangs_up_towards_the_latest_contact(phone: RingingPhone, make_caller: MakeCaller) -> None:
+    caller, moved = await make_caller(phone), await make_caller(phone)
+    await caller.answered("X-Tocsin-Sandbox: answer_after=0;hangup_after=0.3\r\n")
+
+    contact = f"caller@127.0.0.1:{caller.port}".encode(), f"moved@127.0.0.1:{moved.port}".encode()
+    caller.send(caller.request("UPDATE", cseq=2).replace(*contact))
+    await caller.until(200)
+    bye = await moved.until("BYE")
+    moved.agree(bye)
+
+    assert bye.first == f"BYE sip:moved@127.0.0.1:{moved.port} SIP/2.0"
 
 
 async def test_a_reinvite_that_cannot_be_agreed_leaves_the_call_up(

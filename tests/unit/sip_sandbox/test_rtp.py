@@ -42,19 +42,27 @@ def test_loss_is_counted_across_the_wrap_of_the_sequence_and_late_packets_are_no
     assert (receiver.received, receiver.expected, receiver.lost) == (5, 8, 3)
 
 
+def test_packets_overtaken_at_the_very_start_hide_no_loss() -> None:
+    receiver = Receiver()
+    for sequence in (3, 0, 1, 5):  # 2 and 4 are missing
+        receiver.count(_packet(sequence), 0.0)
+
+    assert (receiver.expected, receiver.lost) == (6, 2)
+
+
 def test_a_report_tells_the_loss_since_the_last_one_and_in_all() -> None:
     receiver = Receiver()
     for sequence in range(0, 20, 2):
         receiver.count(_packet(sequence), 0.0)
     first = receiver.report(1.0)
-    for sequence in range(19, 39):
+    for sequence in (19, 20, *range(22, 39)):
         receiver.count(_packet(sequence), 0.0)
     second = receiver.report(2.0)
 
     assert first is not None
     assert second is not None
     assert (first.lost, first.fraction) == (9, 9 * 256 // 19)
-    assert (second.lost, second.fraction, second.highest) == (9, 0, 38)
+    assert (second.lost, second.fraction, second.highest) == (10, 256 // 20, 38)
 
 
 def test_nothing_is_reported_before_the_first_packet() -> None:
