@@ -100,11 +100,20 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Recipients by outcome; the parts always add up to what was accepted."""
+    """Recipients by outcome; the parts always add up to what was accepted. `started`: something was dialled."""
 
     total: int
     by_outcome: dict[Outcome, int] = field(default_factory=dict)
+    started: bool = False
 
     @property
     def pending(self) -> int:
         return self.by_outcome.get(Outcome.PENDING, 0)
+
+    @property
+    def status(self) -> MessageStatus:
+        if self.pending == 0:
+            canceled = self.by_outcome.get(Outcome.CANCELED, 0) == self.total > 0
+            return MessageStatus.CANCELED if canceled else MessageStatus.FINISHED
+        settled = self.pending < self.total
+        return MessageStatus.PROCESSING if self.started or settled else MessageStatus.ACCEPTED

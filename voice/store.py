@@ -16,12 +16,20 @@ from typing import Any, Protocol
 from voice.calls import Call
 from voice.messages import Message, Outcome, Recipient, Tally
 
+# A call past the point of no return whose lease ran out is first left to its own host, which may be back with a journal
+# that knows the true result. With a lease of 15 s that keeps "final within 60 s".
+ORPHAN_GRACE_S = 30.0
+
 
 class Lane(StrEnum):
     """Calls that compete for the same lines wait in the same queue."""
 
     LIVE = "live"
     SANDBOX = "sandbox"
+
+    @classmethod
+    def of(cls, sandbox: bool) -> "Lane":
+        return cls.SANDBOX if sandbox else cls.LIVE
 
 
 class Intent(StrEnum):
@@ -133,6 +141,25 @@ class CallFilter:
     created_lt: datetime | None = None
 
 
+def matches(call: Call, which: CallFilter) -> bool:
+    """One meaning of a filter for both stores."""
+    cause = call.ending.cause if call.ending else None
+    wanted = (
+        (which.status, call.status),
+        (which.hangup_cause, cause),
+        (which.to_number, call.to_number),
+        (which.from_number, call.from_number),
+        (which.ref_id, call.ref_id),
+        (which.client_reference, call.client_reference),
+        (which.trunk_id, call.trunk_id),
+    )
+    return (
+        all(asked is None or asked == has for asked, has in wanted)
+        and (which.created_gte is None or call.created_at >= which.created_gte)
+        and (which.created_lt is None or call.created_at < which.created_lt)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class CallPage:
     calls: tuple[Call, ...]
@@ -153,10 +180,14 @@ class CallStore(Protocol):
         """Leave a wish for whoever holds the call, and wake them. Harmless on a final call. The call as it stands."""
         ...
 
+    async def intend_all(self, ref_id: str, intent: Intent) -> int:
+        """`intend` for every call of the message that is not final; how many those were."""
+        ...
+
     # -- the dialer writes facts
     async def lease(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
-        """Due calls, oldest first; each gets epoch + 1. A call beyond `queued` comes back only when its holder is
-        gone: whoever gets it must finish it (voice/recovery.py), never dial it."""
+        """Due queued calls, oldest first, the owners in turn; each gets epoch + 1. Only queued ones, so a line is
+        needed for each; what must be ended without a line comes by `overdue`."""
         ...
 
     async def extend(self, lane: Lane, call_ids: Sequence[str], lease_s: float) -> Sequence[tuple[str, Intent]]:
@@ -184,8 +215,10 @@ class CallStore(Protocol):
         outcome (given with a final state) and the message's tally in one script. Final: leaves the queue."""
         ...
 
-    async def overdue(self, lane: Lane, most: int) -> Sequence[Lease]:
-        """Queued calls past their `valid_until`, leased to the caller, who writes `expired`."""
+    async def overdue(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
+        """Calls to be ended without a dial, leased to the caller, who writes the end: queued ones that nobody holds,
+        past `valid_until` (expired) or with Intent.CANCEL (canceled); and calls beyond `queued` whose holder has
+        not extended for ORPHAN_GRACE_S (worker_lost)."""
         ...
 
     async def save_trace(self, call_id: str, trace: str) -> None:
