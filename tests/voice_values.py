@@ -1,0 +1,97 @@
+"""Messages, calls and intakes as the API would make them, for every test that needs a store with something in it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from media.prompt import Prompt
+from messaging import ids
+from voice.calls import Call, Dialed, Ending, Fact, Status, advance
+from voice.messages import Callback, Message, Outcome, Script
+from voice.store import Applied, CallStore, Intake, Lane, Lease, Once
+from voice.telling import deliveries, event_of, queued_event
+
+V = TypeVar("V")
+
+OWNER = "main.test"
+HOOK = Callback("https://hooks.example/voice", events=("call.queued", "call.ended"))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def a_message(**changes: Any) -> Message:
+    moment = now()
+    fresh = Message(
+        ref_id=ids.ref_id(),
+        owner=OWNER,
+        created_at=moment,
+        sandbox=True,
+        prompt=Prompt(text="Disk full on db-1"),
+        script=Script(),
+        due_at=moment - timedelta(milliseconds=5),
+        valid_until=moment + timedelta(hours=1),
+    )
+    return replace(fresh, **changes)
+
+
+def an_intake(numbers: int = 1, once: Once | None = None, **changes: Any) -> Intake:
+    message = a_message(**changes)
+    calls = tuple(
+        Call(
+            call_id=call_id,
+            ref_id=message.ref_id,
+            owner=message.owner,
+            to_number=f"1202555{index:04d}",
+            from_number="12025550199",
+            created_at=message.created_at,
+            sandbox=message.sandbox,
+            sequence=1,
+            recipient=index,
+            client_reference=message.client_reference,
+        )
+        for index, call_id in enumerate(sorted(ids.call_id() for _ in range(numbers)))
+    )
+    events = tuple(queued_event(call) for call in calls)
+    told = tuple(deliveries(call, message, event) for call, event in zip(calls, events, strict=True))
+    return Intake(message, calls, events, told, once)
+
+
+def dialed() -> Dialed:
+    return Dialed(now(), trunk_id="sandbox", wire_to="12025550100", wire_from="12025550199")
+
+
+def an_ending(status: Status = Status.COMPLETED, cause: str = "normal_clearing", **changes: Any) -> Ending:
+    plain = Ending(now(), status, cause, 4000, "callee", None, "ok")
+    return replace(plain, **changes)
+
+
+async def step(
+    store: CallStore, lease: Lease, call: Call, fact: Fact, outcome: Outcome | None = None
+) -> tuple[Applied, Call]:
+    """One fact written as the dialer writes it."""
+    after = advance(call, fact)
+    event = event_of(after, fact)
+    told = deliveries(after, lease.message, event)
+    return await store.apply(call, after, lease.epoch, event, told, outcome), after
+
+
+async def one_lease(store: CallStore, lane: Lane = Lane.SANDBOX, lease_s: float = 15.0) -> Lease:
+    (lease,) = await store.lease(lane, "dialer-1", 1, lease_s)
+    return lease
+
+
+async def eventually(look: Callable[[], Awaitable[V]], within_s: float = 5.0) -> V:
+    """The first truthy answer; fails after `within_s`. For what only time on another process' clock can bring."""
+    async with asyncio.timeout(within_s):
+        while not (found := await look()):  # noqa: ASYNC110 - the change happens in another process
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def time_passes(seconds: float) -> None:
+    """For sentences that say that nothing happens meanwhile."""
+    await asyncio.sleep(seconds)
