@@ -1,54 +1,24 @@
 """The verbs: what the API, the CLI and later campaigns can ask for. FastAPI, Redis and SIP do not appear here."""
 
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
-from messaging.errors import FieldError
-from voice.messages import Callback, Script
+from config.settings import Settings
+from media.prompt import Prompt
+from media.speech import SpeechError
+from messaging import ids
+from messaging.clock import Clock
+from messaging.errors import FieldError, NotFound, SpeechFailed
+from voice.calls import Call
+from voice.messages import Message, Recipient, Tally
+from voice.orders import Order, Refusal, Request, Sender, judge
+from voice.store import Accepted, CallEvent, CallFilter, CallPage, CallStore, Intake, Intent, Once
+from voice.telling import deliveries, queued_event
 
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Who asks, as far as sending needs to know: made from the API key."""
-
-    owner: str  # account and mode, e.g. "main.test"
-    sandbox: bool
-    caller_ids: tuple[str, ...]
-    region: str | None  # for bare national numbers; None: international only
-    callback: Callback | None = None  # the account's own (9bits: Settings -> Webhook)
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A send request, read and typed but not yet judged. Exactly one of text and media_url."""
-
-    to: tuple[str, ...]
-    text: str | None = None
-    media_url: str | None = None
-    language: str = "en-gb"
-    voice: str | None = None
-    speed: float = 1.0
-    ssml: bool = False
-    from_number: str | None = None
-    script: Script = Script()
-    send_at: datetime | None = None
-    valid_until: datetime | None = None
-    client_reference: str | None = None
-    callback: Callback | None = None
-    callback_data: str | None = None
-    trunk_id: str | None = None
-    source: str = "sendvoice"
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A number we will not call, and why: the code is of the class of number."""
-
-    to: str
-    index: int
-    code: str
-    detail: str
+__all__ = ["Audible", "Progress", "Prompts", "Receipt", "Refusal", "Request", "Sender", "Sending"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +34,174 @@ class Receipt:
     dry_run: bool = False
     audio_ms: int | None = None  # dry run: length of the rendered audio
     errors: tuple[FieldError, ...] = field(default_factory=tuple)
+
+
+class Audible(Protocol):
+    """What is asked of rendered audio here."""
+
+    @property
+    def duration_ms(self) -> int: ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]: ...
+
+
+class Prompts(Protocol):
+    async def audio(self, prompt: Prompt) -> Audible:
+        """Raises SpeechError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A message and what its recipients add up to."""
+
+    message: Message
+    tally: Tally
+
+
+class Sending:
+    """Judges requests, stores what was accepted, and leaves wishes; a dialer does the rest."""
+
+    def __init__(
+        self, store: CallStore, prompts: Prompts, settings: Settings, clock: Clock, rng: random.Random
+    ) -> None:
+        self._store = store
+        self._prompts = prompts
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+
+    async def send(
+        self,
+        sender: Sender,
+        request: Request,
+        once: tuple[str, str] | None = None,
+        answer: Callable[[Receipt], tuple[int, str]] | None = None,
+    ) -> Receipt | Accepted:
+        """Accept a request, or predict it (`dry_run`: nothing is stored).
+
+        `once`: (scoped idempotency key, fingerprint of the body); then `answer` makes the (status, body) to replay.
+        Returns the first answer as `Accepted` when this key was served before.
+        Raises Invalid (fields), IdempotencyMismatch, SpeechFailed (dry run), Unavailable.
+        """
+        if once and not request.dry_run and (first := await self._store.replay(*once)):
+            return first
+        now = self._clock.now()
+        order = judge(sender, request, self._settings, now, self._rng)
+        if request.dry_run:
+            return await self._predict(order, now)
+        receipt = Receipt(
+            ids.ref_id(), now, order.numbers, order.refused, _call_ids(len(order.numbers)), order.warnings
+        )
+        record = Once(*once, *answer(receipt)) if once and answer else None
+        accepted = await self._store.accept(intake(sender, request, order, receipt, record))
+        return accepted if accepted.replayed and accepted.body is not None else receipt
+
+    async def status(self, owner: str, ref_id: str) -> Progress:
+        message = await self._store.message(owner, ref_id)
+        if message is None:
+            raise NotFound(f"No message {ref_id}.")
+        return Progress(message, await self._store.tally(ref_id))
+
+    async def recipients(self, owner: str, ref_id: str, offset: int, limit: int) -> Sequence[Recipient]:
+        await self.status(owner, ref_id)
+        return await self._store.recipients(ref_id, offset, limit)
+
+    async def cancel(self, owner: str, ref_id: str) -> Progress:
+        """Ask for the end of every call that is not final; what is queued is never dialled."""
+        await self.status(owner, ref_id)
+        await self._store.intend_all(ref_id, Intent.CANCEL)
+        return await self.status(owner, ref_id)
+
+    async def call(self, owner: str, call_id: str) -> Call:
+        call = await self._store.call(owner, call_id)
+        if call is None:
+            raise NotFound(f"No call {call_id}.")
+        return call
+
+    async def calls(self, owner: str, which: CallFilter, before: str | None, limit: int) -> CallPage:
+        return await self._store.calls(owner, which, before, limit)
+
+    async def hang_up(self, owner: str, call_id: str) -> Call:
+        """Ask for the end of a call; harmless when it is final. The call as it stands: the end comes by its events."""
+        await self.call(owner, call_id)
+        return await self._store.intend(call_id, Intent.CANCEL) or await self.call(owner, call_id)
+
+    async def events(self, owner: str, call_id: str) -> Sequence[CallEvent]:
+        await self.call(owner, call_id)
+        return await self._store.events(call_id)
+
+    async def follow(self, owner: str, call_id: str, after_sequence: int = 0) -> AsyncIterator[CallEvent]:
+        """Events after `after_sequence` as they happen, ending after call.ended. Raises NotFound at once."""
+        await self.call(owner, call_id)
+        return self._store.follow(call_id, after_sequence)
+
+    async def trace(self, owner: str, call_id: str) -> str | None:
+        """The SIP ladder (JSON), None when there is none yet."""
+        await self.call(owner, call_id)
+        return await self._store.trace(call_id)
+
+    async def _predict(self, order: Order, now: datetime) -> Receipt:
+        try:
+            audio = await self._prompts.audio(order.prompt)
+        except SpeechError as error:
+            raise SpeechFailed(str(error)) from error
+        return Receipt(
+            ids.ref_id(),
+            now,
+            order.numbers,
+            order.refused,
+            (),
+            (*order.warnings, *audio.warnings),
+            dry_run=True,
+            audio_ms=audio.duration_ms,
+        )
+
+
+def intake(sender: Sender, request: Request, order: Order, receipt: Receipt, once: Once | None) -> Intake:
+    """Everything the store keeps of an accepted request."""
+    message = Message(
+        ref_id=receipt.ref_id,
+        owner=sender.owner,
+        created_at=receipt.accepted_at,
+        sandbox=sender.sandbox,
+        prompt=order.prompt,
+        script=request.script,
+        due_at=order.due_at,
+        valid_until=order.valid_until,
+        trunk_id=order.trunk_id,
+        callbacks=order.callbacks,
+        client_reference=request.client_reference,
+        callback_data=request.callback_data,
+        source=request.source,
+        warnings=order.warnings,
+    )
+    calls = tuple(
+        _call(message, index, number, call_id, order.from_number)
+        for index, (number, call_id) in enumerate(zip(receipt.accepted, receipt.call_ids, strict=True))
+    )
+    events = tuple(queued_event(call) for call in calls)
+    told = tuple(deliveries(call, message, event) for call, event in zip(calls, events, strict=True))
+    return Intake(message, calls, events, told, once)
+
+
+def _call(message: Message, index: int, number: str, call_id: str, from_number: str) -> Call:
+    return Call(
+        call_id=call_id,
+        ref_id=message.ref_id,
+        owner=message.owner,
+        to_number=number,
+        from_number=from_number,
+        created_at=message.created_at,
+        sandbox=message.sandbox,
+        sequence=1,
+        recipient=index,
+        client_reference=message.client_reference,
+        callback_data=message.callback_data,
+    )
+
+
+def _call_ids(count: int) -> tuple[str, ...]:
+    """In rising order, so that calls due at the same moment are taken in the order of their recipients."""
+    return tuple(sorted(ids.call_id() for _ in range(count)))

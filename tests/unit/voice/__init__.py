@@ -1,0 +1,1 @@
+"""The product's pure middle, and its edges over the twins."""

@@ -1,0 +1,208 @@
+"""A send request is judged: numbers read, limits held, times settled. Out comes an Order, or Invalid."""
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from config.settings import Settings
+from media.prompt import Prompt
+from messaging.errors import FieldError, Invalid
+from voice.messages import Callback, Script
+
+RECIPIENTS_MAX = 1000  # unique numbers, as 9bits says
+
+# member -> pointer, lowest, highest; units as in the member's name
+_LIMITS: tuple[tuple[str, str, float, float], ...] = (
+    ("pause_ms", "#/pause_ms", 0, 10_000),
+    ("repeat", "#/repeat", 1, 10),
+    ("ring_timeout_s", "#/ring_timeout", 1, 300),
+    ("max_duration_s", "#/max_duration", 1, 7200),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who asks, as far as sending needs to know: made from the API key."""
+
+    owner: str  # account and mode, e.g. "main.test"
+    sandbox: bool
+    caller_ids: tuple[str, ...]
+    region: str | None  # for bare national numbers; None: international only
+    callback: Callback | None = None  # the account's own (9bits: Settings -> Webhook)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A send request, read and typed but not yet judged. Exactly one of text and media_url."""
+
+    to: tuple[str, ...]
+    text: str | None = None
+    media_url: str | None = None
+    language: str = "en-gb"
+    voice: str | None = None
+    speed: float = 1.0
+    ssml: bool = False
+    from_number: str | None = None
+    script: Script = Script()
+    send_at: datetime | None = None
+    valid_until: datetime | None = None
+    client_reference: str | None = None
+    callback: Callback | None = None
+    callback_data: str | None = None
+    trunk_id: str | None = None
+    source: str = "sendvoice"
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False  # render and predict; store and dial nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A number we will not call, and why: the code is of the class of number."""
+
+    to: str
+    index: int
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A request that may be accepted. Numbers are unique international digits in the order they were asked."""
+
+    numbers: tuple[str, ...]
+    refused: tuple[Refusal, ...]
+    from_number: str
+    prompt: Prompt
+    due_at: datetime
+    valid_until: datetime
+    trunk_id: str | None
+    callbacks: tuple[Callback, ...]
+    warnings: tuple[str, ...]
+
+
+def judge(sender: Sender, request: Request, settings: Settings, now: datetime, rng: random.Random) -> Order:
+    """Raises Invalid with every wrong field at once."""
+    numbers, refused = _recipients(sender, request)
+    due_at = max(now, request.send_at or now)
+    valid_until = request.valid_until or due_at + timedelta(hours=settings.dialer.valid_hours)
+    wrong = [
+        *_wrong_recipients(request, numbers, refused),
+        *_wrong_content(request, settings.speech.text_max),
+        *_wrong_script(sender, request),
+        *_wrong_caller(sender, request),
+    ]
+    if valid_until <= due_at:
+        wrong.append(FieldError("#/valid_until", "too_early", "valid_until must be later than now and than send_at."))
+    if wrong:
+        raise Invalid(wrong[0].detail, errors=tuple(wrong))
+    trunk_id, warnings = _trunk(sender, request)
+    callback = request.callback or sender.callback
+    return Order(
+        numbers=numbers,
+        refused=refused,
+        from_number=(request.from_number and digits(request.from_number)) or rng.choice(sender.caller_ids),
+        prompt=_prompt(request),
+        due_at=due_at,
+        valid_until=valid_until,
+        trunk_id=trunk_id,
+        callbacks=(callback,) if callback else (),
+        warnings=(*request.warnings, *warnings),
+    )
+
+
+def digits(number: str) -> str:
+    """A caller id as people write it, bare: no plus, no leading 00, no spacing."""
+    bare = "".join(sign for sign in number if sign.isascii() and sign.isdigit())
+    return bare[2:] if bare.startswith("00") else bare
+
+
+class NumberRefused(Exception):
+    code = "INVALID_NUMBER"
+
+
+def read_number(text: str, region: str | None) -> str:
+    number = digits(text)
+    if not 8 <= len(number) <= 15 or number.startswith("0"):
+        raise NumberRefused(f"{text!r} is not an international number")
+    return number
+
+
+def is_magic(number: str) -> bool:
+    return number.startswith("120255501") and len(number) == 11
+
+
+def _recipients(sender: Sender, request: Request) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
+    numbers: dict[str, None] = {}
+    refused: list[Refusal] = []
+    for index, text in enumerate(request.to):
+        try:
+            number = read_number(text, sender.region)
+        except NumberRefused as no:
+            refused.append(Refusal(text, index, no.code, str(no)))
+            continue
+        if is_magic(number) and not sender.sandbox:
+            detail = f"{text} is a magic number of the sandbox: only test keys may call it."
+            refused.append(Refusal(text, index, "SANDBOX_ONLY", detail))
+            continue
+        numbers[number] = None
+    return tuple(numbers), tuple(refused)
+
+
+def _wrong_recipients(request: Request, numbers: tuple[str, ...], refused: tuple[Refusal, ...]) -> list[FieldError]:
+    if not request.to:
+        return [FieldError("#/to", "required", "to: at least one number is required.")]
+    if len(numbers) > RECIPIENTS_MAX:
+        detail = f"to holds {len(numbers)} unique numbers; at most {RECIPIENTS_MAX} go in one request."
+        return [FieldError("#/to", "too_many", detail)]
+    if numbers:
+        return []
+    return [FieldError(f"#/to/{no.index}", no.code.lower(), no.detail) for no in refused]
+
+
+def _wrong_content(request: Request, text_max: int) -> list[FieldError]:
+    if (request.text is None) == (request.media_url is None):
+        given = "both were given" if request.text is not None else "neither was given"
+        return [FieldError("#/text", "one_of", f"Give exactly one of text and media_url; {given}.")]
+    if request.text is None:
+        return []
+    if not request.text.strip():
+        return [FieldError("#/text", "required", "text is blank.")]
+    if len(request.text) > text_max:
+        detail = f"text has {len(request.text)} characters; at most {text_max} are spoken in one call."
+        return [FieldError("#/text", "too_long", detail)]
+    return []
+
+
+def _wrong_script(sender: Sender, request: Request) -> list[FieldError]:
+    wrong = [
+        FieldError(pointer, "out_of_range", f"{pointer[2:]} must be from {low:g} to {high:g}.")
+        for member, pointer, low, high in _LIMITS
+        if not low <= getattr(request.script, member) <= high
+    ]
+    if not 0.5 <= request.speed <= 2.0:
+        wrong.append(FieldError("#/speed", "out_of_range", "speed must be from 0.5 to 2."))
+    if request.script.sandbox and not sender.sandbox:
+        wrong.append(FieldError("#/sandbox", "not_allowed", "sandbox works with test keys only."))
+    return wrong
+
+
+def _wrong_caller(sender: Sender, request: Request) -> list[FieldError]:
+    if not sender.caller_ids:
+        return [FieldError("#/from", "no_caller_id", "This account has no caller id; set account.caller_ids.")]
+    if request.from_number is None or digits(request.from_number) in sender.caller_ids:
+        return []
+    return [FieldError("#/from", "not_yours", f"{request.from_number} is not a caller id of this account.")]
+
+
+def _trunk(sender: Sender, request: Request) -> tuple[str | None, tuple[str, ...]]:
+    if sender.sandbox and request.trunk_id:
+        return None, ("trunk_id was ignored: test keys reach the sandbox only.",)
+    return request.trunk_id, ()
+
+
+def _prompt(request: Request) -> Prompt:
+    if request.media_url is not None:
+        return Prompt(media_url=request.media_url)
+    return Prompt(
+        text=request.text, language=request.language, voice=request.voice, speed=request.speed, ssml=request.ssml
+    )
