@@ -1,26 +1,31 @@
 """What every CallStore promises: the twin in memory and the one in Valkey pass the same sentences."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from messaging.errors import IdempotencyMismatch
+from tests.valkey import TestValkey
 from tests.voice_values import HOOK, OWNER, an_ending, an_intake, dialed, eventually, now, one_lease, step, time_passes
 from voice.calls import KeyPressed, NotDialed, Rang, Status, WasAnswered, advance
 from voice.messages import MessageStatus, Outcome
 from voice.store import Accepted, CallFilter, CallStore, Heard, Intent, Lane, Once, Verdict
 from voice.store_memory import MemoryCallStore
+from voice.store_valkey import ValkeyCallStore
 from voice.telling import event_of
 
+GRACE_S = 0.2
 ONCE = Once("main.test:POST:/v1/sendvoice:k1", "print-of-the-body", 200, '{"ref_id":"first"}')
 
 
-@pytest.fixture(params=["memory"])
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[CallStore]:
-    yield MemoryCallStore(orphan_grace_s=0.2)
+@pytest.fixture(params=["memory", "valkey"])
+def store(request: pytest.FixtureRequest) -> CallStore:
+    if request.param == "memory":
+        return MemoryCallStore(orphan_grace_s=GRACE_S)
+    server: TestValkey = request.getfixturevalue("valkey")
+    return ValkeyCallStore(server.redis, server.blocking, server.prefix, orphan_grace_s=GRACE_S)
 
 
 # -- accept

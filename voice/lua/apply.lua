@@ -1,0 +1,58 @@
+-- One fact about a call: compare (epoch, status, sequence), then state, event, deliveries and tally together.
+-- KEYS 1 call  2 events  3 message  4 recipients  5 due  6 valid  7 owners  8 owner of the call  9 owner of the message
+--      10 due hooks  11 wake of the hooks
+-- ARGV 1 call id  2 epoch  3 status before  4 sequence before  5 status after  6 sequence after  7 body after
+--      8 event id  9 event  10 recipient, from 0  11 outcome or ''  12 retention_ms  13 once_ms  14 prefix  15 owner
+--      16 life of a delivery, s  17 deliveries, then per delivery: id, event id, url, body, format
+local id, before, after = ARGV[1], ARGV[3], ARGV[5]
+local is = redis.call('HMGET', KEYS[1], 'epoch', 'event', 'status', 'sequence', 'intent', 'valid')
+local intent = is[5] or ''
+if is[1] ~= ARGV[2] then return {'stale', intent} end
+if is[2] == ARGV[8] then return {'already', intent} end
+if is[3] ~= before or is[4] ~= ARGV[4] then return {'stale', intent} end
+
+redis.call('HSET', KEYS[1], 'body', ARGV[7], 'status', after, 'sequence', ARGV[6], 'event', ARGV[8])
+redis.call('XADD', KEYS[2], ARGV[6] .. '-0', 'e', ARGV[9])
+local at = 18
+local now = now_ms()
+for _ = 1, tonumber(ARGV[17]) do
+  put_delivery(ARGV[14] .. 'delivery:' .. ARGV[at], KEYS[10], KEYS[11], ARGV[at], ARGV[at + 1], ARGV[at + 2],
+               ARGV[at + 3], ARGV[at + 4], now, ARGV[16])
+  at = at + 5
+end
+
+if before == 'queued' and after == 'dialing' then  -- from now on: the moment when its holder counts as gone
+  redis.call('ZADD', KEYS[6], 'XX', redis.call('ZSCORE', KEYS[5], id) or now, id)
+  redis.call('ZREM', KEYS[5], id)
+  redis.call('HSET', KEYS[3], 'started', 1)
+elseif before == 'dialing' and after == 'queued' then
+  redis.call('ZADD', KEYS[5], redis.call('ZSCORE', KEYS[6], id) or now, id)
+  keep(KEYS[5], redis.call('PTTL', KEYS[1]))
+  redis.call('ZADD', KEYS[6], intent == '' and is[6] or 0, id)
+end
+if not is_final(after) then return {'done', intent} end
+
+redis.call('ZREM', KEYS[5], id)
+redis.call('ZREM', KEYS[6], id)
+if redis.call('EXISTS', KEYS[5], KEYS[6]) == 0 then redis.call('ZREM', KEYS[7], ARGV[15]) end
+redis.call('PEXPIRE', KEYS[1], ARGV[12])
+redis.call('PEXPIRE', KEYS[2], ARGV[12])
+redis.call('PEXPIRE', KEYS[8], ARGV[12])
+if ARGV[11] == '' then return {'done', intent} end
+
+local row = redis.call('LINDEX', KEYS[4], ARGV[10])
+if row then
+  local recipient = cjson.decode(row)
+  redis.call('HINCRBY', KEYS[3], 'n:' .. recipient[2], -1)
+  redis.call('HINCRBY', KEYS[3], 'n:' .. ARGV[11], 1)
+  recipient[2] = ARGV[11]
+  redis.call('LSET', KEYS[4], ARGV[10], cjson.encode(recipient))
+end
+if redis.call('HGET', KEYS[3], 'n:pending') == '0' then  -- the message is finished: its time to be kept begins
+  redis.call('PEXPIRE', KEYS[3], ARGV[12])
+  redis.call('PEXPIRE', KEYS[4], ARGV[12])
+  redis.call('PEXPIRE', KEYS[9], ARGV[12])
+  local once = redis.call('HGET', KEYS[3], 'once')
+  if once and once ~= '' then redis.call('PEXPIRE', once, ARGV[13]) end
+end
+return {'done', intent}

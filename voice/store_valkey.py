@@ -1,0 +1,400 @@
+"""ValkeyCallStore: calls in Valkey or Redis (7 or later, one server). Every write is one script, harmless to repeat.
+
+`docs/redis.md` lists the keys. An account's keys share the hash tag {owner}; the scripts also touch the queues' common
+keys (owners, wake-ups, the outbox), so one primary holds all of them: Redis Cluster is not supported.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from importlib.resources import files
+from itertools import chain
+from typing import Any, cast
+
+from redis.asyncio import Redis
+
+from messaging.clock import to_ms
+from messaging.errors import IdempotencyMismatch
+from messaging.outbox import OUTBOX_LUA, queue_keys
+from messaging.store import Script, unsure
+from voice.calls import Call
+from voice.codec import from_json, to_json
+from voice.keys import Keys, id_range
+from voice.messages import Message, Outcome, Recipient, Tally
+from voice.store import (
+    ORPHAN_GRACE_S,
+    Accepted,
+    Applied,
+    CallEvent,
+    CallFilter,
+    CallPage,
+    Delivery,
+    Heard,
+    Intake,
+    Intent,
+    Lane,
+    Lease,
+    Verdict,
+    matches,
+)
+
+DAY_S = 86_400
+HEARD_KEPT = 500  # per account, like the recordings of the catch-all phone
+SCAN_CHUNK = 200  # calls read at once while a filtered page is collected
+SCAN_MOST = 20_000  # then the page ends early, with a cursor to go on
+FOLLOW_BLOCK_S = 5.0
+OVERTIME_S = 2.0  # a blocking read that is so late has no server any more
+
+
+def _script(name: str) -> Script:
+    lua = files("voice") / "lua"
+    parts = (OUTBOX_LUA, (lua / "common.lua").read_text(), (lua / f"{name}.lua").read_text())
+    return Script("\n".join(parts))
+
+
+class ValkeyCallStore:
+    """`redis` answers at once; `blocking` is for XREAD BLOCK (messaging.store.connect and connect_blocking)."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        blocking: Redis,
+        prefix: str,
+        *,
+        retention_s: float = 30 * DAY_S,
+        once_s: float = DAY_S,
+        orphan_grace_s: float = ORPHAN_GRACE_S,
+    ) -> None:
+        self._redis = redis
+        self._blocking = blocking
+        self._keys = Keys(prefix)
+        self._retention_ms = round(retention_s * 1000)
+        self._once_ms = round(once_s * 1000)
+        self._grace_ms = round(orphan_grace_s * 1000)
+        self._woken = dict.fromkeys(Lane, "0-0")
+        self._scripts = {name: _script(name) for name in ("accept", "apply", "lease", "overdue", "extend")}
+        self._scripts |= {name: _script(name) for name in ("release", "intend")}
+
+    # -- the API writes intent
+    async def accept(self, intake: Intake) -> Accepted:
+        message, once, keys = intake.message, intake.once, self._keys
+        owner, lane = message.owner, Lane.of(message.sandbox)
+        hooks = queue_keys(keys.prefix, "hook")
+        once_key = keys.once(once.key) if once else ""
+        told = [delivery for deliveries in intake.deliveries for delivery in deliveries]
+        # What is never finished lives this long: until its validity is over, and then as long as a finished one.
+        life_ms = max(0, to_ms(message.valid_until) - to_ms(message.created_at)) + DAY_S * 1000 + self._retention_ms
+        answer = await self._run(
+            "accept",
+            [
+                once_key or keys.message(owner, message.ref_id),
+                keys.message(owner, message.ref_id),
+                keys.recipients(owner, message.ref_id),
+                keys.calls(owner),
+                keys.due(owner, lane),
+                keys.valid(owner, lane),
+                keys.owners(lane),
+                keys.wake(lane),
+                keys.owner(message.ref_id),
+                hooks.due,
+                hooks.wake,
+            ],
+            [
+                keys.prefix,
+                owner,
+                message.ref_id,
+                to_json(message),
+                life_ms,
+                to_ms(message.due_at),
+                to_ms(message.valid_until),
+                lane.value,
+                once.fingerprint if once else "",
+                once.status if once else 0,
+                once.body if once else "",
+                once_key,
+                self._delivery_s,
+                len(intake.calls),
+                len(told),
+                *chain.from_iterable(map(_call_args, intake.calls, intake.events)),
+                *chain.from_iterable(map(_delivery_args, told)),
+            ],
+        )
+        if answer[0] == "mismatch":
+            raise IdempotencyMismatch
+        if answer[0] == "replayed":
+            return Accepted(True, *_first_answer(answer[1:]))
+        return Accepted()
+
+    async def replay(self, once_key: str, fingerprint: str) -> Accepted | None:
+        with unsure():
+            kept = await _list(self._redis.hmget(self._keys.once(once_key), ["fingerprint", "status", "body"]))
+        if kept[0] is None:
+            return None
+        if kept[0] != fingerprint:
+            raise IdempotencyMismatch
+        return Accepted(True, *_first_answer(kept[1:]))
+
+    async def intend(self, call_id: str, intent: Intent) -> Call | None:
+        call = await self.call(None, call_id)
+        if call is None:
+            return None
+        await self._intend(call.owner, Lane.of(call.sandbox), intent, [call_id])
+        return await self.call(call.owner, call_id)
+
+    async def intend_all(self, ref_id: str, intent: Intent) -> int:
+        message = await self.message(None, ref_id)
+        if message is None:
+            return 0
+        ids = [call_id for one in await self.recipients(ref_id, 0, -1) for call_id in one.call_ids]
+        return await self._intend(message.owner, Lane.of(message.sandbox), intent, ids)
+
+    async def _intend(self, owner: str, lane: Lane, intent: Intent, call_ids: Sequence[str]) -> int:
+        keys = [self._keys.valid(owner, lane), self._keys.wake(lane)]
+        return int(await self._run("intend", keys, [self._keys.base(owner), intent.value, *call_ids]))
+
+    # -- the dialer writes facts
+    async def lease(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
+        args = [self._keys.prefix, lane.value, holder, most, round(lease_s * 1000)]
+        return [_lease(row) for row in await self._run("lease", [self._keys.owners(lane)], args)]
+
+    async def overdue(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
+        args = [self._keys.prefix, lane.value, holder, most, round(lease_s * 1000), self._grace_ms]
+        return [_lease(row) for row in await self._run("overdue", [self._keys.owners(lane)], args)]
+
+    async def extend(self, lane: Lane, call_ids: Sequence[str], lease_s: float) -> Sequence[tuple[str, Intent]]:
+        flat = await self._run("extend", [], [self._keys.prefix, lane.value, round(lease_s * 1000), *call_ids])
+        return [(flat[at], Intent(flat[at + 1])) for at in range(0, len(flat), 2)]
+
+    async def release(self, lease: Lease, delay_s: float) -> None:
+        call, lane = lease.call, Lane.of(lease.call.sandbox)
+        keys = [self._keys.call(call.owner, call.call_id), self._keys.due(call.owner, lane)]
+        await self._run("release", keys, [call.call_id, lease.epoch, round(delay_s * 1000)])
+
+    async def wait(self, lane: Lane, timeout_s: float) -> None:
+        for entry_id, _ in await self._block(self._keys.wake(lane), self._woken[lane], timeout_s):
+            self._woken[lane] = entry_id
+
+    async def apply(
+        self,
+        before: Call,
+        after: Call,
+        epoch: int,
+        event: CallEvent,
+        deliveries: Sequence[Delivery] = (),
+        outcome: Outcome | None = None,
+    ) -> Applied:
+        keys, owner, lane = self._keys, before.owner, Lane.of(before.sandbox)
+        verdict, intent = await self._run(
+            "apply",
+            [
+                keys.call(owner, before.call_id),
+                keys.events(owner, before.call_id),
+                keys.message(owner, before.ref_id),
+                keys.recipients(owner, before.ref_id),
+                keys.due(owner, lane),
+                keys.valid(owner, lane),
+                keys.owners(lane),
+                keys.owner(before.call_id),
+                keys.owner(before.ref_id),
+                *queue_keys(keys.prefix, "hook"),
+            ],
+            [
+                before.call_id,
+                epoch,
+                before.status.value,
+                before.sequence,
+                after.status.value,
+                after.sequence,
+                to_json(after),
+                event.event_id,
+                to_json(event),
+                before.recipient,
+                outcome.value if outcome else "",
+                self._retention_ms,
+                self._once_ms,
+                keys.prefix,
+                owner,
+                self._delivery_s,
+                len(deliveries),
+                *chain.from_iterable(map(_delivery_args, deliveries)),
+            ],
+        )
+        return Applied(Verdict(verdict), Intent(intent))
+
+    async def save_trace(self, call_id: str, trace: str) -> None:
+        owner = await self._owner(call_id)
+        if owner is not None:
+            with unsure():
+                await self._redis.set(self._keys.trace(owner, call_id), trace, px=self._retention_ms)
+
+    async def save_heard(self, heard: Heard) -> None:
+        owner = await self._owner(heard.call_id)
+        if owner is None:
+            return
+        index = self._keys.heard_index(owner)
+        with unsure():
+            async with self._redis.pipeline(transaction=True) as writes:
+                writes.set(self._keys.heard(owner, heard.call_id), to_json(heard), px=self._retention_ms)
+                writes.zadd(index, {heard.call_id: to_ms(heard.at)})
+                writes.zremrangebyrank(index, 0, -HEARD_KEPT - 1)
+                writes.pexpire(index, self._retention_ms)
+                await writes.execute()
+
+    # -- reading
+    async def call(self, owner: str | None, call_id: str) -> Call | None:
+        owner = owner or await self._owner(call_id)
+        if owner is None:
+            return None
+        with unsure():
+            body = await _text(self._redis.hget(self._keys.call(owner, call_id), "body"))
+        return from_json(Call, body) if body else None
+
+    async def message(self, owner: str | None, ref_id: str) -> Message | None:
+        owner = owner or await self._owner(ref_id)
+        if owner is None:
+            return None
+        with unsure():
+            body = await _text(self._redis.hget(self._keys.message(owner, ref_id), "body"))
+        return from_json(Message, body) if body else None
+
+    async def tally(self, ref_id: str) -> Tally:
+        owner = await self._owner(ref_id)
+        if owner is None:
+            return Tally(0)
+        with unsure():
+            kept = dict(await cast(Awaitable[dict[str, str]], self._redis.hgetall(self._keys.message(owner, ref_id))))
+        counts = {one: int(kept.get(f"n:{one}", 0)) for one in Outcome}
+        return Tally(int(kept.get("total", 0)), {one: n for one, n in counts.items() if n}, started="started" in kept)
+
+    async def recipients(self, ref_id: str, offset: int, limit: int) -> Sequence[Recipient]:
+        """`limit` -1: all."""
+        owner = await self._owner(ref_id)
+        if owner is None or limit == 0:
+            return ()
+        last = -1 if limit < 0 else offset + limit - 1
+        with unsure():
+            rows = await _list(self._redis.lrange(self._keys.recipients(owner, ref_id), offset, last))
+        return tuple(_recipient(offset + at, row) for at, row in enumerate(rows))
+
+    async def calls(self, owner: str, which: CallFilter, before: str | None, limit: int) -> CallPage:
+        low, high = id_range(which, before)
+        found: list[Call] = []
+        for _ in range(0, SCAN_MOST, SCAN_CHUNK):
+            ids, bodies = await self._newest(owner, low, high)
+            for body in bodies:
+                call = from_json(Call, body) if body else None
+                if call is None or not matches(call, which):
+                    continue
+                if len(found) == limit:
+                    return CallPage(tuple(found), found[-1].call_id)
+                found.append(call)
+            if len(ids) < SCAN_CHUNK:
+                return CallPage(tuple(found), None)
+            high = f"({ids[-1]}"
+        return CallPage(tuple(found), ids[-1])
+
+    async def _newest(self, owner: str, low: str, high: str) -> tuple[list[str], list[str | None]]:
+        with unsure():
+            ids = await _list(
+                self._redis.zrange(self._keys.calls(owner), high, low, bylex=True, desc=True, offset=0, num=SCAN_CHUNK)
+            )
+            async with self._redis.pipeline(transaction=False) as reads:
+                for call_id in ids:
+                    reads.hget(self._keys.call(owner, call_id), "body")
+                return ids, await reads.execute()
+
+    async def events(self, call_id: str) -> Sequence[CallEvent]:
+        owner = await self._owner(call_id)
+        if owner is None:
+            return ()
+        with unsure():
+            rows = await _list(self._redis.xrange(self._keys.events(owner, call_id)))
+        return tuple(from_json(CallEvent, fields["e"]) for _, fields in rows)
+
+    async def follow(self, call_id: str, after_sequence: int) -> AsyncIterator[CallEvent]:
+        owner, seen = await self._owner(call_id), after_sequence
+        while owner is not None:
+            call = await self.call(owner, call_id)
+            if call is None or (call.status.is_final and call.sequence <= seen):
+                return
+            key = self._keys.events(owner, call_id)
+            for _, fields in await self._block(key, f"{seen}-0", FOLLOW_BLOCK_S):
+                event = from_json(CallEvent, fields["e"])
+                seen = event.sequence
+                yield event
+
+    async def trace(self, call_id: str) -> str | None:
+        owner = await self._owner(call_id)
+        if owner is None:
+            return None
+        with unsure():
+            return await _text(self._redis.get(self._keys.trace(owner, call_id)))
+
+    async def heard(self, owner: str, to: str | None, call_id: str | None = None) -> Heard | None:
+        with unsure():
+            newest_first = self._redis.zrange(self._keys.heard_index(owner), 0, -1, desc=True)
+            kept = await _list(newest_first)
+            for one in [call_id] if call_id else kept:
+                text = await _text(self._redis.get(self._keys.heard(owner, one)))
+                heard = from_json(Heard, text) if text else None
+                if heard and to in (None, heard.to):
+                    return heard
+        return None
+
+    async def queued(self, lane: Lane) -> int:
+        with unsure():
+            owners = await _list(self._redis.zrange(self._keys.owners(lane), 0, -1))
+            async with self._redis.pipeline(transaction=False) as reads:
+                for owner in owners:
+                    reads.zcard(self._keys.due(owner, lane))
+                return sum(await reads.execute())
+
+    # -- inside
+    @property
+    def _delivery_s(self) -> int:
+        return self._retention_ms // 1000
+
+    async def _run(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
+        return await self._scripts[name](self._redis, keys, args)
+
+    async def _owner(self, an_id: str) -> str | None:
+        with unsure():
+            return await _text(self._redis.get(self._keys.owner(an_id)))
+
+    async def _block(self, key: str, after: str, timeout_s: float) -> list[tuple[str, dict[str, str]]]:
+        """Entries of a stream after `after`; waits for the first. Empty after `timeout_s`."""
+        with unsure():
+            async with asyncio.timeout(timeout_s + OVERTIME_S):
+                streams = await _list(self._blocking.xread({key: after}, block=max(1, round(timeout_s * 1000))))
+        return [entry for _, entries in streams or () for entry in entries]
+
+
+def _call_args(call: Call, event: CallEvent) -> tuple[str, ...]:
+    return call.call_id, to_json(call), event.event_id, to_json(event), call.to_number
+
+
+def _delivery_args(delivery: Delivery) -> tuple[str, ...]:
+    return delivery.delivery_id, delivery.event_id, delivery.url, delivery.body, delivery.format
+
+
+def _first_answer(kept: Sequence[str]) -> tuple[int | None, str | None]:
+    return (int(kept[0]), kept[1]) if kept else (None, None)
+
+
+def _lease(row: Sequence[Any]) -> Lease:
+    body, message, epoch, intent, times = row
+    return Lease(from_json(Call, body), from_json(Message, message), int(epoch), Intent(intent), int(times))
+
+
+def _recipient(index: int, row: str) -> Recipient:
+    number, outcome, call_ids = json.loads(row)
+    return Recipient(index, number, Outcome(outcome), tuple(call_ids))
+
+
+# redis-py types every answer as "now or awaitable"; here it is always awaited.
+async def _text(answer: Any) -> str | None:
+    return cast("str | None", await answer)
+
+
+async def _list(answer: Any) -> list[Any]:
+    return cast("list[Any]", await answer)
