@@ -42,7 +42,7 @@ DAY_S = 86_400
 HEARD_KEPT = 500  # per account, like the recordings of the catch-all phone
 SCAN_CHUNK = 200  # calls read at once while a filtered page is collected
 SCAN_MOST = 20_000  # then the page ends early, with a cursor to go on
-FOLLOW_BLOCK_S = 5.0
+FOLLOW_LOOK_S = 5.0  # who follows a call looks so often, told or not
 OVERTIME_S = 2.0  # a blocking read that is so late has no server any more
 
 
@@ -308,20 +308,28 @@ class ValkeyCallStore:
         if owner is None:
             return ()
         with unsure():
-            rows = await _list(self._redis.xrange(self._keys.events(owner, call_id)))
-        return tuple(from_json(CallEvent, fields["e"]) for _, fields in rows)
+            rows = await _list(self._redis.lrange(self._keys.events(owner, call_id), 0, -1))
+        return tuple(from_json(CallEvent, row) for row in rows)
 
     async def follow(self, call_id: str, after_sequence: int) -> AsyncIterator[CallEvent]:
         owner, seen = await self._owner(call_id), after_sequence
-        while owner is not None:
-            call = await self.call(owner, call_id)
-            if call is None or (call.status.is_final and call.sequence <= seen):
-                return
-            key = self._keys.events(owner, call_id)
-            for _, fields in await self._block(key, f"{seen}-0", FOLLOW_BLOCK_S):
-                event = from_json(CallEvent, fields["e"])
-                seen = event.sequence
-                yield event
+        if owner is None:
+            return
+        key = self._keys.events(owner, call_id)
+        async with self._blocking.pubsub() as told:
+            with unsure():
+                await told.subscribe(key)  # before the first look, so that nothing falls between
+            while (call := await self.call(owner, call_id)) is not None:
+                with unsure():
+                    rows = await _list(self._redis.lrange(key, seen, -1))  # event n stands at n - 1: no gaps
+                for row in rows:
+                    event = from_json(CallEvent, row)
+                    seen = event.sequence
+                    yield event
+                if call.status.is_final and call.sequence <= seen:
+                    return
+                with unsure():
+                    await told.get_message(ignore_subscribe_messages=True, timeout=FOLLOW_LOOK_S)
 
     async def trace(self, call_id: str) -> str | None:
         owner = await self._owner(call_id)

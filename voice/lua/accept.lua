@@ -29,7 +29,7 @@ for _ = 1, count do
   redis.call('HSET', key, 'body', body, 'status', 'queued', 'sequence', 1, 'epoch', 0, 'leases', 0, 'holder', '',
              'intent', '', 'event', event_id, 'ref', ref, 'valid', valid_ms)
   redis.call('PEXPIRE', key, life)
-  redis.call('XADD', events, '1-0', 'e', event)
+  redis.call('RPUSH', events, event)
   redis.call('PEXPIRE', events, life)
   redis.call('SET', prefix .. 'owner:' .. id, owner, 'PX', life)
   redis.call('RPUSH', KEYS[3], cjson.encode({number, 'pending', {id}}))

@@ -12,7 +12,8 @@ if is[2] == ARGV[8] then return {'already', intent} end
 if is[3] ~= before or is[4] ~= ARGV[4] then return {'stale', intent} end
 
 redis.call('HSET', KEYS[1], 'body', ARGV[7], 'status', after, 'sequence', ARGV[6], 'event', ARGV[8])
-redis.call('XADD', KEYS[2], ARGV[6] .. '-0', 'e', ARGV[9])
+redis.call('RPUSH', KEYS[2], ARGV[9])
+redis.call('PUBLISH', KEYS[2], ARGV[6])  -- for those who follow; losing it costs them a few seconds
 local at = 18
 local now = now_ms()
 for _ = 1, tonumber(ARGV[17]) do
