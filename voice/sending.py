@@ -33,6 +33,7 @@ class Receipt:
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
     audio_ms: int | None = None  # dry run: length of the rendered audio
+    from_number: str = ""  # the caller id that was chosen
     errors: tuple[FieldError, ...] = field(default_factory=tuple)
 
 
@@ -92,7 +93,13 @@ class Sending:
         if request.dry_run:
             return await self._predict(order, now)
         receipt = Receipt(
-            ids.ref_id(), now, order.numbers, order.refused, _call_ids(len(order.numbers)), order.warnings
+            ids.ref_id(),
+            now,
+            order.numbers,
+            order.refused,
+            _call_ids(len(order.numbers)),
+            order.warnings,
+            from_number=order.from_number,
         )
         record = Once(*once, *answer(receipt)) if once and answer else None
         accepted = await self._store.accept(intake(sender, request, order, receipt, record))
@@ -156,6 +163,7 @@ class Sending:
             (*order.warnings, *audio.warnings),
             dry_run=True,
             audio_ms=audio.duration_ms,
+            from_number=order.from_number,
         )
 
 
