@@ -136,6 +136,7 @@ class Ending:
     played_to_end: bool = False
     quality: Quality | None = None
     recorded: bool = False
+    sent: bool = True  # False: certainly nothing left this machine, so the call was never dialled
 
 
 Fact = Dialed | NotDialed | Rang | WasAnswered | KeyPressed | Ending
@@ -243,7 +244,9 @@ def _advanced(call: Call, fact: Fact) -> Call:  # one arm per fact; a table of f
             if call.status is Status.ANSWERED and fact.status is Status.FAILED and fact.cause != "worker_lost":
                 raise IllegalMove("an answered call is completed, unless its line process was lost")
             end_at = _not_before(fact.at, call.answer_at or call.ring_at or call.start_at or call.created_at)
-            return replace(call, status=fact.status, end_at=end_at, ending=fact)
+            dialled = fact.sent or call.ring_at is not None or call.answer_at is not None
+            start_at = call.start_at if dialled else None
+            return replace(call, status=fact.status, start_at=start_at, end_at=end_at, ending=fact)
 
 
 def _not_before(moment: datetime, earliest: datetime | None) -> datetime:

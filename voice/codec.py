@@ -27,8 +27,12 @@ def to_json(value: Any) -> str:
 
 def from_json(kind: type[V], text: str | bytes) -> V:
     """Raises ValueError, KeyError or TypeError when the text is not one of ours."""
+    return from_plain(kind, json.loads(text))
+
+
+def from_plain(kind: type[V], raw: Any) -> V:
     shape: Any = kind
-    value: V = _reader(shape)(json.loads(text))
+    value: V = _reader(shape)(raw)
     return value
 
 

@@ -1,0 +1,111 @@
+"""How a call became final: sip's judgement of a leg -> the call's Ending -> what became of the recipient. Pure."""
+
+from datetime import UTC, datetime
+
+from sip import outcomes
+from sip.causes import Cause
+from sip.events import Ended, RtpStats
+from sip.outcomes import Outcome as Judged
+from sip.trunk import Trunk
+from voice.call_object import heard_pct
+from voice.calls import Call, Ending, Quality, SipAnswer, Status
+from voice.messages import Message, Outcome
+
+_SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value})
+
+
+def of_leg(call: Call, message: Message, ended: Ended, trunk: Trunk | None, heard_from_pct: int) -> Ending:
+    """The ending of a call that had a leg. `call` as it stood when `ended` arrived."""
+    at = moment(ended.at)
+    judged = outcomes.judge(
+        ended,
+        rang=call.ring_at is not None,
+        answered=call.answer_at is not None,
+        rtp_required=trunk.rtp.required if trunk else False,
+        elapsed_s=_seconds(call.start_at, at),
+        talk_s=_seconds(call.answer_at, at),
+        pause_ms=message.script.pause_ms,
+        heard_pct=heard_from_pct,
+    )
+    return _ending(judged, at, ended)
+
+
+def without_leg(cause: Cause, at: datetime) -> Ending:
+    """The ending of a call that was never dialled."""
+    return _ending(outcomes.never_dialled(cause), at, sent=False)
+
+
+def lost(at: datetime, *, sent: bool = True) -> Ending:
+    """Whoever held the call is gone. `sent` False only when certainly nothing left this machine."""
+    return _ending(outcomes.worker_lost(sent=sent), at, sent=sent)
+
+
+def outcome_of(call: Call, heard_from_pct: int, keys: str | None = None) -> Outcome:
+    """What a final call makes of its recipient. `keys`: those that the message asked for; one pressed is an answer."""
+    ending = call.ending
+    if ending is None:
+        return Outcome.PENDING
+    match call.status:
+        case Status.COMPLETED:
+            return Outcome.DELIVERED if _was_heard(call, ending, heard_from_pct, keys) else Outcome.UNDELIVERED
+        case Status.EXPIRED:
+            return Outcome.EXPIRED
+        case Status.CANCELED if ending.cause != Cause.PLATFORM_SHUTDOWN:
+            return Outcome.CANCELED
+        case Status.BLOCKED if ending.cause == Cause.SUPPRESSED:
+            return Outcome.SUPPRESSED
+    return Outcome.UNDELIVERED
+
+
+def moment(unix_s: float) -> datetime:
+    return datetime.fromtimestamp(unix_s, UTC)
+
+
+def _was_heard(call: Call, ending: Ending, heard_from_pct: int, keys: str | None) -> bool:
+    if ending.cause in _SILENT:
+        return False
+    if keys and any(digit in keys for digit in call.digits):
+        return True
+    return ending.played_to_end or (heard_pct(ending) or 0) >= heard_from_pct
+
+
+def _ending(judged: Judged, at: datetime, ended: Ended | None = None, *, sent: bool = True) -> Ending:
+    answered = judged.ending == Status.COMPLETED.value
+    return Ending(
+        at=at,
+        status=Status(judged.ending.value),
+        cause=judged.cause.value,
+        cause_code=judged.cause_code,
+        source=judged.source.value,
+        fault=judged.fault.value if judged.fault else None,
+        again=judged.again.value,
+        permanent=judged.permanent,
+        may_have_rung=judged.may_have_rung,
+        sip=_answer(ended, judged) if ended else None,
+        heard_ms=ended.played_ms if ended and (answered or ended.lost) else 0,
+        audio_ms=ended.audio_ms if ended else 0,
+        played_to_end=bool(ended and ended.played_to_end),
+        quality=_quality(ended.rtp) if ended and answered else None,
+        recorded=bool(ended and ended.recording),
+        sent=ended.sent if ended else sent,
+    )
+
+
+def _answer(ended: Ended, judged: Judged) -> SipAnswer | None:
+    if ended.code == 0:
+        return None
+    return SipAnswer(
+        code=ended.code,
+        reason=ended.reason,
+        origin=ended.origin.value,
+        q850=ended.q850 if ended.q850 is not None else judged.q850,
+        reason_header=ended.reason_header,
+    )
+
+
+def _quality(rtp: RtpStats) -> Quality:
+    return Quality(rtp.mos, rtp.jitter_ms, rtp.sent_loss_pct, rtp.rtt_ms)
+
+
+def _seconds(start: datetime | None, end: datetime) -> float | None:
+    return None if start is None else max(0.0, (end - start).total_seconds())
