@@ -84,6 +84,10 @@ class Journal:
         entry = self._entries.get(call_id)
         return entry is not None and entry.sent
 
+    def has(self, call_id: str) -> bool:
+        """A line stands here about it."""
+        return call_id in self._entries
+
     def open_entries(self) -> tuple[Entry, ...]:
         """Calls whose end the store does not have, oldest first."""
         return tuple(entry for entry in self._entries.values() if entry.open)
