@@ -141,7 +141,7 @@ class Dispatch:
                 self._timer.cancel()
 
     async def give_up(self) -> None:
-        """After a fault of ours. Committed: the end nobody can know better. Else the lease lapses, and that is counted."""
+        """After a fault of ours: nobody can know this end better. Not committed: the lease lapses, and that is counted."""
         if self._committed and not self.call.status.is_final:
             await self._end(lost(self._desk.clock.now()))
 
@@ -329,7 +329,7 @@ class Dispatch:
         return await self._end(with_sip_call_id(ending, self._traces))
 
     async def _end(self, ending: Ending) -> Went:
-        """Written until the store has it, however long that takes; the journal remembers it if we do not live so long."""
+        """Written until the store has it, however long that takes; the journal remembers it if we die before."""
         self._prepared()
         self.writer.take(ending, self._outcome)
         saved = await self._save_trace()

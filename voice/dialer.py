@@ -1,0 +1,282 @@
+"""The dialer: leases calls while a line is free, keeps what it holds, ends what nobody holds, and drains."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from messaging.errors import Unavailable
+from sip.causes import Cause
+from sip.line import Line
+from sip.trunk import Trunk
+from voice.calls import Ending, Status
+from voice.dispatch import Desk, Dispatch, Went
+from voice.endings import lost, outcome_of, without_leg
+from voice.store import Intent, Lane, Lease
+from voice.trunks import TrunkDoor, choose
+from voice.writing import CallWriter, Stale
+
+log = structlog.get_logger(__name__)
+
+SWEEP_S = 1.0  # expired and canceled calls end so soon
+LOOK_S = 0.2  # while lines are taken or the pace is spent: how often we look whether that is over
+OUTAGE_PAUSE_S = 0.5  # between tries while the store is away
+SWEEP_MOST = 50
+END_WITHIN_S = 10.0  # a sweep that cannot write an end leaves it to the next one
+NO_TRUNK_S = 1.0  # before a call whose trunk is full or down may be leased again
+LAST_WORDS_S = 10.0  # after the drain time: for the ends of the calls we hung up
+
+
+@dataclass(slots=True)
+class LaneState:
+    """What this dialer holds in one lane."""
+
+    lane: Lane
+    doors: tuple[TrunkDoor, ...]
+    holding: dict[str, Dispatch] = field(default_factory=dict)
+    nudged: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def room(self, now: float) -> int:
+        return sum(door.room(now) for door in self.doors)
+
+
+class Dialer:
+    """`run` returns after `stop` and the drain. Lines are opened and closed by whoever made them.
+
+    `lines`: by trunk id. `lease_s`: a call is ours for so long without a sign of life from this event loop.
+    `drain_s`: calls in progress may go on for so long after `stop`; then they are hung up. `holder`: who we are.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        lines: Mapping[str, tuple[Trunk, Line]],
+        *,
+        holder: str,
+        lease_s: float = 15.0,
+        drain_s: float = 60.0,
+    ) -> None:
+        self._desk = desk
+        self._holder = holder
+        self._lease_s = lease_s
+        self._drain_s = drain_s
+        doors = [TrunkDoor(trunk, line) for trunk, line in lines.values()]
+        self._lanes = {
+            lane: LaneState(lane, tuple(door for door in doors if Lane.of(door.trunk.sandbox) is lane)) for lane in Lane
+        }
+        self._stopping = asyncio.Event()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._outage_at: float | None = None
+
+    @property
+    def busy(self) -> int:
+        """Calls held now."""
+        return sum(len(state.holding) for state in self._lanes.values())
+
+    def problems(self) -> tuple[str, ...]:
+        """Why calls of a lane wait, in words for the readiness page; empty when nothing is wrong."""
+        now = self._desk.clock.monotonic()
+        found = [
+            f"trunk {door.trunk.id} is down: {door.why_down}"
+            for state in self._lanes.values()
+            for door in state.doors
+            if door.why_down and now < door.down_until
+        ]
+        if not any(door.trunk.enabled for door in self._lanes[Lane.LIVE].doors):
+            found.append("no live trunk: calls of live keys wait until they expire")
+        if self._outage_at is not None:
+            found.append("the store does not answer: no calls are taken")
+        return tuple(found)
+
+    def stop(self) -> None:
+        """Take no more calls; give back what was not dialled yet; let the others finish. Harmless when repeated."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            duties = [tasks.create_task(self._heartbeat(), name="heartbeat")]
+            for state in self._lanes.values():
+                duties += [
+                    tasks.create_task(self._listen(state), name=f"listening {state.lane}"),
+                    tasks.create_task(self._sweep_for_ever(state), name=f"sweeping {state.lane}"),
+                ]
+            leasing = [
+                tasks.create_task(self._lease_for_ever(state), name=f"leasing {state.lane}")
+                for state in self._lanes.values()
+                if state.doors
+            ]
+            await self._stopping.wait()
+            for task in leasing:
+                task.cancel()
+            await self._drain()
+            for task in duties:
+                task.cancel()
+
+    # -- taking calls
+
+    async def _lease_for_ever(self, state: LaneState) -> None:
+        while True:
+            state.nudged.clear()
+            room = state.room(self._desk.clock.monotonic())
+            if room == 0:
+                await asyncio.sleep(LOOK_S)
+                continue
+            try:
+                leases = await self._desk.store.lease(state.lane, self._holder, room, self._lease_s)
+            except Unavailable:
+                await self._outage()
+                continue
+            await self._start(state, leases)
+            if not leases:
+                await _wait(state.nudged, SWEEP_S)
+
+    async def _start(self, state: LaneState, leases: Sequence[Lease]) -> None:
+        for lease in leases:
+            now = self._desk.clock.monotonic()
+            door = choose(state.doors, lease.call, lease.message.trunk_id, now)
+            if door is None:
+                await self._put_back(lease)
+                continue
+            dispatch = Dispatch(self._desk, lease, door)
+            state.holding[lease.call.call_id] = dispatch
+            self._own(self._carry(state, dispatch), f"call {lease.call.call_id}")
+
+    async def _put_back(self, lease: Lease) -> None:
+        try:
+            await self._desk.store.release(lease, NO_TRUNK_S)
+        except Unavailable:
+            await self._outage()  # the lease lapses
+
+    def _own(self, work: "asyncio._CoroutineLike[None]", name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _carry(self, state: LaneState, dispatch: Dispatch) -> None:
+        call_id = dispatch.call.call_id
+        try:
+            went = await dispatch.run()
+            if went is Went.STALE:
+                log.error("call lost to another dialer", call_id=call_id)
+        except Exception:
+            log.exception("dispatch failed", call_id=call_id)
+            await dispatch.give_up()
+        finally:
+            if state.holding.get(call_id) is dispatch:
+                del state.holding[call_id]
+            state.nudged.set()
+
+    # -- keeping calls
+
+    async def _listen(self, state: LaneState) -> None:
+        """New calls and wishes: both wake us, and we look for both."""
+        while True:
+            try:
+                await self._desk.store.wait(state.lane, SWEEP_S)
+                state.nudged.set()
+                await self._extend(state)
+            except Unavailable:
+                await self._outage()
+
+    async def _heartbeat(self) -> None:
+        """From this very loop: one that is stuck must lose its leases."""
+        while True:
+            for state in self._lanes.values():
+                try:
+                    await self._extend(state)
+                    self._steady()
+                except Unavailable:
+                    await self._outage()
+            await asyncio.sleep(self._lease_s / 3)
+
+    async def _extend(self, state: LaneState) -> None:
+        held = list(state.holding)
+        if not held:
+            return
+        for call_id, intent in await self._desk.store.extend(state.lane, held, self._lease_s):
+            if intent is not Intent.NONE and (dispatch := state.holding.get(call_id)):
+                dispatch.wish(intent)
+
+    async def _outage(self) -> None:
+        if self._outage_at is None:
+            log.error("store unavailable")
+        self._outage_at = self._desk.clock.monotonic()
+        await asyncio.sleep(OUTAGE_PAUSE_S)
+
+    def _steady(self) -> None:
+        """After an outage every holder gets the time of one lease to say that it lives, before anybody sweeps."""
+        if self._outage_at is not None and self._desk.clock.monotonic() - self._outage_at >= self._lease_s:
+            log.info("store steady again")
+            self._outage_at = None
+
+    # -- ending what nobody holds
+
+    async def _sweep_for_ever(self, state: LaneState) -> None:
+        while True:
+            if self._outage_at is None:
+                try:
+                    await self._sweep(state)
+                except Unavailable:
+                    await self._outage()
+            await asyncio.sleep(SWEEP_S)
+
+    async def _sweep(self, state: LaneState) -> None:
+        for lease in await self._desk.store.overdue(state.lane, self._holder, SWEEP_MOST, self._lease_s):
+            held = state.holding.get(lease.call.call_id)
+            if held is not None:
+                held.adopt(lease)
+                continue
+            try:
+                async with asyncio.timeout(END_WITHIN_S):
+                    await self._end(lease)
+            except (TimeoutError, Stale):
+                log.warning("overdue call not ended", call_id=lease.call.call_id)
+
+    async def _end(self, lease: Lease) -> None:
+        writer = CallWriter(self._desk.store, lease.call, lease.message, lease.epoch, zone=self._desk.zone)
+        ending = self._overdue_ending(lease)
+        writer.take(ending, lambda call: outcome_of(call, self._desk.heard_pct))
+        await writer.flush()
+        log.info("call ended by sweep", call_id=lease.call.call_id, status=ending.status.value, cause=ending.cause)
+
+    def _overdue_ending(self, lease: Lease) -> Ending:
+        now = self._desk.clock.now()
+        if lease.call.status is not Status.QUEUED or self._desk.journal.knows(lease.call.call_id):
+            return lost(now)
+        canceled = lease.intent is Intent.CANCEL
+        return without_leg(Cause.CANCELED_BY_API if canceled else Cause.VALIDITY_EXPIRED, now)
+
+    # -- leaving
+
+    async def _drain(self) -> None:
+        log.info("draining", calls=self.busy)
+        self._tell_all(hang_up=False)
+        if await self._all_gone(self._drain_s):
+            return
+        self._tell_all(hang_up=True)
+        if await self._all_gone(LAST_WORDS_S):
+            return
+        log.error("calls left to the journal", calls=self.busy)
+        for task in list(self._calls):
+            task.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+    def _tell_all(self, *, hang_up: bool) -> None:
+        for state in self._lanes.values():
+            for dispatch in state.holding.values():
+                dispatch.shut_down(hang_up)
+
+    async def _all_gone(self, within_s: float) -> bool:
+        if not self._calls:
+            return True
+        _, pending = await asyncio.wait(self._calls, timeout=within_s)
+        return not pending
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
