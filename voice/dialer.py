@@ -1,6 +1,7 @@
 """The dialer: leases calls while a line is free, keeps what it holds, ends what nobody holds, and drains."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -107,8 +108,9 @@ class Dialer:
                 if state.doors
             ]
             await self._stopping.wait()
-            for task in leasing:
-                task.cancel()
+            for state in self._lanes.values():
+                state.nudged.set()
+            await asyncio.gather(*leasing)  # not canceled: a lease on its way to us would be nobody's for its time
             await self._drain()
             for task in duties:
                 task.cancel()
@@ -116,7 +118,7 @@ class Dialer:
     # -- taking calls
 
     async def _lease_for_ever(self, state: LaneState) -> None:
-        while True:
+        while not self._stopping.is_set():
             state.nudged.clear()
             room = state.room(self._desk.clock.monotonic())
             if room == 0:
@@ -128,7 +130,7 @@ class Dialer:
                 await self._outage()
                 continue
             await self._start(state, leases)
-            if not leases:
+            if not leases and not self._stopping.is_set():
                 await _wait(state.nudged, SWEEP_S)
 
     async def _start(self, state: LaneState, leases: Sequence[Lease]) -> None:
@@ -161,7 +163,8 @@ class Dialer:
                 log.error("call lost to another dialer", call_id=call_id)
         except Exception:
             log.exception("dispatch failed", call_id=call_id)
-            await dispatch.give_up()
+            with contextlib.suppress(Stale):
+                await dispatch.give_up()
         finally:
             if state.holding.get(call_id) is dispatch:
                 del state.holding[call_id]

@@ -141,7 +141,7 @@ class Dispatch:
                 self._timer.cancel()
 
     async def give_up(self) -> None:
-        """After a fault of ours: nobody can know this end better. Not committed: the lease lapses, and that is counted."""
+        """After a fault of ours. Not committed: the lease lapses, and that is counted."""
         if self._committed and not self.call.status.is_final:
             await self._end(lost(self._desk.clock.now()))
 
@@ -201,8 +201,9 @@ class Dispatch:
 
     async def _dial(self, audio: Audio, invite: Invite) -> Went:
         desk, trunk = self._desk, self._door.trunk
+        fact = Dialed(desk.clock.now(), trunk.id, invite.wire_to, invite.wire_from)
         try:
-            await desk.journal.dialed(self.call, self.writer.epoch)
+            await desk.journal.dialed(self.call, self.writer.epoch, fact)
         except OSError:
             log.exception("journal not written: nothing is dialled")
             return await self._give_back(DOWN_S)
@@ -211,7 +212,7 @@ class Dispatch:
         record = str(desk.recordings / f"{self.call.call_id}.wav") if script.record else None
         command = invite.dial(script, trunk, os.fspath(audio.path), self._flow.then, record)
         started = desk.clock.monotonic()
-        self.writer.take(Dialed(desk.clock.now(), trunk.id, invite.wire_to, invite.wire_from))
+        self.writer.take(fact)
         stored = await self.writer.flush_within(INVITE_WITHIN_S)
         if not stored or desk.clock.monotonic() - started > INVITE_WITHIN_S:
             return await self._unsent(self._never(Cause.DISPATCH_TIMEOUT))

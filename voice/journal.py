@@ -25,7 +25,7 @@ from typing import Any
 
 from messaging.clock import Clock
 from sip.events import Ended
-from voice.calls import Call, Rang, WasAnswered
+from voice.calls import Call, Dialed, Rang, WasAnswered
 from voice.codec import from_plain, plain
 
 FILE = "calls.jsonl"
@@ -39,12 +39,12 @@ class JournalBusy(Exception):
 
 @dataclass(slots=True)
 class Entry:
-    """One call that may have been dialled here. Times are Unix seconds."""
+    """One call that may have been dialled here. `done_at`: Unix seconds."""
 
     call_id: str
     owner: str
     epoch: int
-    at: float
+    dialed: Dialed
     facts: list[Rang | WasAnswered] = field(default_factory=list)
     ended: Ended | None = None
     sent: bool = True
@@ -92,9 +92,9 @@ class Journal:
         """Calls whose end the store does not have, oldest first."""
         return tuple(entry for entry in self._entries.values() if entry.open)
 
-    async def dialed(self, call: Call, epoch: int) -> None:
+    async def dialed(self, call: Call, epoch: int, fact: Dialed) -> None:
         """On disk when this returns."""
-        self._append({"t": "dialed", "id": call.call_id, "owner": call.owner, "epoch": epoch, "at": self._now()})
+        self._append(_dialed_line(call.call_id, call.owner, epoch, fact))
         await self._force()
 
     def not_sent(self, call_id: str) -> None:
@@ -151,7 +151,7 @@ class Journal:
         call_id = line["id"]
         if line["t"] == "dialed":
             self._entries.pop(call_id, None)
-            self._entries[call_id] = Entry(call_id, line["owner"], line["epoch"], line["at"])
+            self._entries[call_id] = Entry(call_id, line["owner"], line["epoch"], from_plain(Dialed, line["fact"]))
         entry = self._entries.get(call_id)
         if entry is None:
             return
@@ -190,8 +190,12 @@ def _fact(kind: str, raw: Any) -> Rang | WasAnswered:
     return from_plain(Rang, raw) if kind == "Rang" else from_plain(WasAnswered, raw)
 
 
+def _dialed_line(call_id: str, owner: str, epoch: int, fact: Dialed) -> dict[str, Any]:
+    return {"t": "dialed", "id": call_id, "owner": owner, "epoch": epoch, "fact": plain(fact)}
+
+
 def _lines_of(entry: Entry) -> Iterator[dict[str, Any]]:
-    yield {"t": "dialed", "id": entry.call_id, "owner": entry.owner, "epoch": entry.epoch, "at": entry.at}
+    yield _dialed_line(entry.call_id, entry.owner, entry.epoch, entry.dialed)
     if not entry.sent:
         yield {"t": "not_sent", "id": entry.call_id}
     for fact in entry.facts:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from config.settings import Settings
 from media.prompt import Prompt
 from messaging.errors import FieldError, Invalid
+from messaging.numbers import NumberError, normalise, require_real
 from voice.messages import Callback, Script
 
 RECIPIENTS_MAX = 1000  # unique numbers, as 9bits says
@@ -116,35 +117,18 @@ def digits(number: str) -> str:
     return bare[2:] if bare.startswith("00") else bare
 
 
-class NumberRefused(Exception):
-    code = "INVALID_NUMBER"
-
-
-def read_number(text: str, region: str | None) -> str:
-    number = digits(text)
-    if not 8 <= len(number) <= 15 or number.startswith("0"):
-        raise NumberRefused(f"{text!r} is not an international number")
-    return number
-
-
-def is_magic(number: str) -> bool:
-    return number.startswith("120255501") and len(number) == 11
-
-
 def _recipients(sender: Sender, request: Request) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
     numbers: dict[str, None] = {}
     refused: list[Refusal] = []
     for index, text in enumerate(request.to):
         try:
-            number = read_number(text, sender.region)
-        except NumberRefused as no:
-            refused.append(Refusal(text, index, no.code, str(no)))
-            continue
-        if is_magic(number) and not sender.sandbox:
-            detail = f"{text} is a magic number of the sandbox: only test keys may call it."
-            refused.append(Refusal(text, index, "SANDBOX_ONLY", detail))
-            continue
-        numbers[number] = None
+            number = normalise(text, sender.region)
+            if not sender.sandbox:
+                require_real(number)
+        except NumberError as no:
+            refused.append(Refusal(text, index, no.code, no.detail))
+        else:
+            numbers[number] = None
     return tuple(numbers), tuple(refused)
 
 

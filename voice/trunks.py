@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from messaging.numbers import is_magic
 from sip.causes import Cause
 from sip.line import Line
 from sip.trunk import Trunk
@@ -17,8 +18,6 @@ OPEN_S = 10.0  # then one call tries again
 DOWN_S = 5.0  # no line process could start
 
 _TRUNK_FAILED = frozenset({Cause.TRUNK_TIMEOUT, Cause.TRUNK_UNREACHABLE, Cause.NETWORK_OUT_OF_ORDER})
-
-MAGIC_FIRST, MAGIC_LAST = 12025550100, 12025550199  # reserved for fiction, and the sandbox's alone
 
 
 @dataclass(slots=True)
@@ -76,7 +75,3 @@ def may_carry(trunk: Trunk, call: Call) -> bool:
     if trunk.sandbox is not call.sandbox:
         return False
     return call.sandbox or not is_magic(call.to_number)
-
-
-def is_magic(number: str) -> bool:
-    return number.isdecimal() and MAGIC_FIRST <= int(number) <= MAGIC_LAST

@@ -95,9 +95,9 @@ async def test_a_live_key_never_reaches_a_magic_number(sending: Sending, store: 
     errors = await refused(sending, CUSTOMER)
     receipt = await accepted(sending, CUSTOMER, replace(HELLO, to=("12025550100", "2348020000000")))
 
-    assert errors == {"#/to/0": "sandbox_only"}
+    assert errors == {"#/to/0": "sandbox_number"}
     assert receipt.accepted == ("2348020000000",)
-    assert [no.code for no in receipt.refused] == ["SANDBOX_ONLY"]
+    assert [no.code for no in receipt.refused] == ["SANDBOX_NUMBER"]
     assert await store.queued(Lane.LIVE) == 1
 
 
