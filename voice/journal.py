@@ -58,7 +58,10 @@ class Entry:
 class Journal:
     """Raises JournalBusy when another process has it, OSError when the disk does not take a line."""
 
-    def __init__(self, directory: Path, clock: Clock) -> None:
+    def __init__(
+        self, directory: Path, clock: Clock, *, rotate_bytes: int = ROTATE_BYTES, known_s: float = KNOWN_S
+    ) -> None:
+        self._rotate_bytes, self._known_s = rotate_bytes, known_s
         directory.mkdir(parents=True, exist_ok=True)
         self._path = directory / FILE
         self._clock = clock
@@ -108,7 +111,7 @@ class Journal:
 
     def done(self, call_id: str) -> None:
         self._append({"t": "done", "id": call_id, "at": self._now()})
-        if self._written > ROTATE_BYTES and not self._syncing.locked():
+        if self._written > self._rotate_bytes and not self._syncing.locked():
             os.close(self._file)
             self._file = self._rewritten()
             self._written = self._synced = 0
@@ -167,7 +170,7 @@ class Journal:
 
     def _rewritten(self) -> int:
         """The file anew with what still matters, in one rename, forced to disk; open for appending."""
-        forgotten = self._now() - KNOWN_S
+        forgotten = self._now() - self._known_s
         self._entries = {
             call_id: entry
             for call_id, entry in self._entries.items()
