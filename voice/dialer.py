@@ -98,10 +98,7 @@ class Dialer:
         async with asyncio.TaskGroup() as tasks:
             duties = [tasks.create_task(self._heartbeat(), name="heartbeat")]
             for state in self._lanes.values():
-                duties += [
-                    tasks.create_task(self._listen(state), name=f"listening {state.lane}"),
-                    tasks.create_task(self._sweep_for_ever(state), name=f"sweeping {state.lane}"),
-                ]
+                duties.append(tasks.create_task(self._listen(state), name=f"listening {state.lane}"))
             leasing = [
                 tasks.create_task(self._lease_for_ever(state), name=f"leasing {state.lane}")
                 for state in self._lanes.values()
@@ -173,12 +170,14 @@ class Dialer:
     # -- keeping calls
 
     async def _listen(self, state: LaneState) -> None:
-        """New calls and wishes: both wake us, and we look for both."""
+        """New calls and wishes wake us, and we look for both; for what nobody holds at least each SWEEP_S."""
         while True:
             try:
                 await self._desk.store.wait(state.lane, SWEEP_S)
                 state.nudged.set()
                 await self._extend(state)
+                if self._outage_at is None:
+                    await self._sweep(state)
             except Unavailable:
                 await self._outage()
 
@@ -215,28 +214,22 @@ class Dialer:
 
     # -- ending what nobody holds
 
-    async def _sweep_for_ever(self, state: LaneState) -> None:
-        while True:
-            if self._outage_at is None:
-                try:
-                    await self._sweep(state)
-                except Unavailable:
-                    await self._outage()
-            await asyncio.sleep(SWEEP_S)
-
     async def _sweep(self, state: LaneState) -> None:
         for lease in await self._desk.store.overdue(state.lane, self._holder, SWEEP_MOST, self._lease_s):
             held = state.holding.get(lease.call.call_id)
             if held is not None:
                 held.adopt(lease)
-                continue
-            try:
-                async with asyncio.timeout(END_WITHIN_S):
-                    await self._end(lease)
-            except (TimeoutError, Stale):
-                log.warning("overdue call not ended", call_id=lease.call.call_id)
+            else:
+                self._own(self._end(lease), f"overdue {lease.call.call_id}")
 
     async def _end(self, lease: Lease) -> None:
+        try:
+            async with asyncio.timeout(END_WITHIN_S):
+                await self._write_end(lease)
+        except (TimeoutError, Stale):
+            log.warning("overdue call not ended", call_id=lease.call.call_id)  # the next sweep tries again
+
+    async def _write_end(self, lease: Lease) -> None:
         writer = CallWriter(self._desk.store, lease.call, lease.message, lease.epoch, zone=self._desk.zone)
         ending = self._overdue_ending(lease)
         writer.take(ending, lambda call: outcome_of(call, self._desk.heard_pct))

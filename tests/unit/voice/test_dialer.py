@@ -1,0 +1,466 @@
+"""The dialer over simulated lines and both stores: every call ends once, truly, and is never dialled twice."""
+
+import json
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from media.prompt import Prompt
+from sip.trunk import Trunk
+from tests.dialer_bench import SANDBOX, UNSPEAKABLE, Bench, Faulty, Spied
+from tests.valkey import TestValkey
+from tests.voice_values import HOOK, an_ending, dialed, eventually, now, step, time_passes
+from voice.calls import Call, Status
+from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
+from voice.store import CallStore, Intake, Intent, Lane, Lease
+from voice.store_memory import MemoryCallStore
+from voice.store_valkey import ValkeyCallStore
+
+GRACE_S = 0.2
+
+
+@pytest.fixture(params=["memory", "valkey"])
+def store(request: pytest.FixtureRequest) -> CallStore:
+    if request.param == "memory":
+        return MemoryCallStore(orphan_grace_s=GRACE_S)
+    server: TestValkey = request.getfixturevalue("valkey")
+    return ValkeyCallStore(server.redis, server.blocking, server.prefix, orphan_grace_s=GRACE_S)
+
+
+@pytest.fixture
+async def line() -> AsyncIterator[Spied]:
+    line = Spied()
+    yield line
+    await line.aclose()
+
+
+@pytest.fixture
+def bench(store: CallStore, line: Spied, tmp_path: Path) -> Bench:
+    return Bench(store, tmp_path, {"sandbox": (SANDBOX, line)})
+
+
+def told(call: Call) -> tuple[str, str, bool]:
+    assert call.ending is not None
+    return call.status.value, call.ending.cause, call.ending.may_have_rung
+
+
+# -- how calls end
+
+
+async def test_a_message_is_heard_to_the_end_and_its_story_is_whole(bench: Bench, line: Spied) -> None:
+    async with bench.run():
+        intake = await bench.call(callbacks=(HOOK,))
+        call = await bench.final(intake)
+    assert told(call) == ("completed", "normal_clearing", False)
+    assert call.ending is not None
+    assert (call.ending.played_to_end, call.ending.heard_ms, call.ending.source) == (True, 400, "platform")
+    assert (call.trunk_id, call.wire_to, call.codec) == ("sandbox", "12025550100", "PCMA")
+    events = await bench.store.events(call.call_id)
+    assert [event.type for event in events] == [
+        "call.queued",
+        "call.dialing",
+        "call.ringing",
+        "call.answered",
+        "call.ended",
+    ]
+    assert [event.sequence for event in events] == [1, 2, 3, 4, 5]
+    tally = await bench.store.tally(call.ref_id)
+    assert (tally.by_outcome, tally.status) == ({Outcome.DELIVERED: 1}, MessageStatus.FINISHED)
+    assert [dial.call_id for dial in line.dials] == [call.call_id]
+    assert bench.journal.open_entries() == ()
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "cause"),
+    [
+        ("12025550101", "busy", "user_busy"),
+        ("12025550102", "no_answer", "ring_timeout"),
+        ("12025550103", "rejected", "call_declined"),
+        ("12025550104", "failed", "unallocated_number"),
+        ("12025550106", "failed", "trunk_failure"),
+    ],
+)
+async def test_a_magic_number_ends_as_it_promises(bench: Bench, number: str, status: str, cause: str) -> None:
+    async with bench.run():
+        intake = await bench.call(number, script=Script(ring_timeout_s=2))
+        call = await bench.final(intake)
+
+    assert told(call) == (status, cause, False)
+    assert (await bench.store.tally(call.ref_id)).by_outcome == {Outcome.UNDELIVERED: 1}
+
+
+async def test_a_valid_key_ends_the_call_and_a_wrong_one_does_not(bench: Bench) -> None:
+    asking = Script(gather=Gather(timeout_ms=5000, valid="1"))
+    async with bench.run():
+        intake = await bench.call("12025550113", script=asking)
+        call = await bench.final(intake)
+
+    assert (call.digits, call.status) == ("71", Status.COMPLETED)
+    assert (await bench.store.tally(call.ref_id)).by_outcome == {Outcome.DELIVERED: 1}
+    assert [event.type for event in await bench.store.events(call.call_id)].count("call.dtmf") == 2
+
+
+async def test_silence_after_the_question_ends_the_call(bench: Bench) -> None:
+    async with bench.run():
+        intake = await bench.call(script=Script(gather=Gather(timeout_ms=300)))
+        call = await bench.final(intake)
+
+    assert told(call) == ("completed", "normal_clearing", False)
+    assert call.digits == ""
+
+
+async def test_without_audio_nothing_is_dialled(bench: Bench, line: Spied) -> None:
+    async with bench.run():
+        call = await bench.final(await bench.call(prompt=Prompt(text=UNSPEAKABLE)))
+
+    assert told(call) == ("failed", "speech", False)
+    assert (call.start_at, line.dials) == (None, [])
+
+
+async def test_the_sandbox_is_told_what_to_do_and_every_invite_carries_our_id(bench: Bench, line: Spied) -> None:
+    script = Script(sandbox=SandboxScript(answer_after=2, press="1@3s", hangup_after=10.5), record=True, repeat=2)
+    async with bench.run():
+        call = await bench.final(await bench.call(script=script))
+
+    (dial,) = line.dials
+    assert dict(dial.headers) == {
+        "X-Call-Id": call.call_id,
+        "X-Tocsin-Sandbox": "answer_after=2;press=1@3s;hangup_after=10.5",
+    }
+    assert (dial.uri, dial.repeat) == ("sip:12025550100@127.0.0.1:5070", 2)
+    assert dial.record is not None
+    assert dial.record.endswith(f"/rec/{call.call_id}.wav")
+
+
+# -- wishes
+
+
+async def test_a_call_canceled_before_its_audio_is_ready_is_never_dialled(bench: Bench, line: Spied) -> None:
+    bench.prompts.gate.clear()
+    async with bench.run():
+        intake = await bench.call()
+        await eventually(lambda: _asked(bench))
+        await bench.store.intend(intake.calls[0].call_id, Intent.CANCEL)
+        await eventually(lambda: _wished(bench, intake.calls[0].call_id))
+        bench.prompts.gate.set()
+        call = await bench.final(intake)
+
+    assert told(call) == ("canceled", "canceled_by_api", False)
+    assert line.dials == []
+    assert (await bench.store.tally(call.ref_id)).status is MessageStatus.CANCELED
+
+
+async def _asked(bench: Bench) -> bool:
+    return bench.prompts.asked > 0
+
+
+async def _wished(bench: Bench, call_id: str) -> bool:
+    """The wish has had its time to reach the dialer: what comes next is its heartbeat or its wake-up."""
+    return [intent for _, intent in await bench.store.extend(Lane.SANDBOX, [call_id], 15.0)] == [Intent.CANCEL]
+
+
+async def test_a_ringing_call_is_canceled_on_request(bench: Bench) -> None:
+    async with bench.run():
+        intake = await bench.call("12025550102")
+        await bench.reaches(intake, "call.ringing")
+        await bench.store.intend(intake.calls[0].call_id, Intent.CANCEL)
+        call = await bench.final(intake)
+
+    assert told(call) == ("canceled", "canceled_by_api", False)
+
+
+async def test_a_call_in_progress_is_hung_up_on_request(bench: Bench) -> None:
+    async with bench.run():
+        intake = await bench.call(script=Script(gather=Gather(timeout_ms=60_000)))
+        await bench.reaches(intake, "call.answered")
+        await bench.store.intend(intake.calls[0].call_id, Intent.CANCEL)
+        call = await bench.final(intake)
+
+    assert call.status is Status.COMPLETED
+    assert call.ending is not None
+    assert call.ending.source == "api"
+
+
+async def test_a_call_for_next_week_is_canceled_at_once(bench: Bench, line: Spied) -> None:
+    week = now() + timedelta(days=7)
+    async with bench.run():
+        intake = await bench.call(due_at=week, valid_until=week + timedelta(hours=1))
+        await bench.store.intend_all(intake.message.ref_id, Intent.CANCEL)
+        call = await bench.final(intake)
+
+    assert told(call) == ("canceled", "canceled_by_api", False)
+    assert line.dials == []
+
+
+# -- lines and trunks
+
+
+async def test_more_calls_than_lines_wait_their_turn(store: CallStore, tmp_path: Path) -> None:
+    line = Spied(most=2)
+    bench = Bench(store, tmp_path, {"sandbox": (SANDBOX, line)})
+    async with bench.run():
+        intake = await bench.calls([f"120255502{index:02d}" for index in range(12)])
+        calls = [await bench.final(intake, index) for index in range(12)]
+
+    assert {call.status for call in calls} == {Status.COMPLETED}
+    assert len(line.dials) == len({dial.call_id for dial in line.dials}) == 12
+
+
+async def test_a_call_no_line_took_after_all_is_dialled_later(store: CallStore, tmp_path: Path) -> None:
+    line = Spied(refuse=1)
+    bench = Bench(store, tmp_path, {"sandbox": (SANDBOX, line)})
+    async with bench.run():
+        intake = await bench.call()
+        call = await bench.final(intake)
+
+    assert told(call)[0] == "completed"
+    types = [event.type for event in await store.events(call.call_id)]
+    assert types[:4] == ["call.queued", "call.dialing", "call.queued", "call.dialing"]
+    assert len(line.dials) == 1
+
+
+async def test_calls_leave_at_the_pace_of_their_trunk(store: CallStore, tmp_path: Path) -> None:
+    line = Spied()
+    bench = Bench(store, tmp_path, {"slow": (replace(SANDBOX, id="slow", cps=20.0), line)})
+    async with bench.run():
+        intake = await bench.calls([f"120255502{index:02d}" for index in range(10)])
+        for index in range(10):
+            await bench.final(intake, index)
+
+    assert line.at[-1] - line.at[0] >= 9 / 20 - 0.02  # the clock of the loop is coarse
+
+
+async def test_the_trunk_that_was_asked_for_is_used(store: CallStore, tmp_path: Path) -> None:
+    first, second = Spied(), Spied()
+    trunks = {"a": (replace(SANDBOX, id="a"), first), "b": (replace(SANDBOX, id="b", priority=9), second)}
+    bench = Bench(store, tmp_path, trunks)
+    async with bench.run():
+        asked = await bench.final(await bench.call(trunk_id="b"))
+        free = await bench.final(await bench.call())
+
+    assert (asked.trunk_id, free.trunk_id) == ("b", "a")
+
+
+async def test_test_calls_and_live_calls_never_share_a_trunk(store: CallStore, tmp_path: Path) -> None:
+    real_line, sandbox_line = Spied(), Spied()
+    real = Trunk("real", "Real", SANDBOX.uris)
+    bench = Bench(store, tmp_path, {"sandbox": (SANDBOX, sandbox_line), "real": (real, real_line)})
+    async with bench.run():
+        live = await bench.call("2348020000000", sandbox=False, owner="main.live")
+        test = await bench.call("2348020000001")
+        disguised = await bench.call("2348020000002", sandbox=False, owner="main.test")
+        leaked = await bench.call("12025550100", sandbox=False, owner="main.live")
+        ended = [await bench.final(one) for one in (live, test)]
+        assert await bench.store.queued(Lane.LIVE) == 2
+
+    assert [call.trunk_id for call in ended] == ["real", "sandbox"]
+    assert {dial.call_id for dial in real_line.dials} == {live.calls[0].call_id}
+    assert {dial.call_id for dial in sandbox_line.dials} == {test.calls[0].call_id}
+    for never in (disguised, leaked):
+        call = await store.call(None, never.calls[0].call_id)
+        assert call is not None
+        assert call.status is Status.QUEUED
+
+
+async def test_a_live_call_without_a_live_trunk_waits_until_it_expires(bench: Bench, line: Spied) -> None:
+    async with bench.run() as dialer:
+        intake = await bench.call(
+            "2348020000000", sandbox=False, owner="main.live", valid_until=now() + timedelta(milliseconds=300)
+        )
+        problems = dialer.problems()
+        call = await bench.final(intake)
+
+    assert told(call) == ("expired", "validity_expired", False)
+    assert (await bench.store.tally(call.ref_id)).by_outcome == {Outcome.EXPIRED: 1}
+    assert any("live" in problem for problem in problems)
+    assert line.dials == []
+
+
+# -- never twice
+
+
+async def test_a_line_that_dies_ends_its_calls_and_nothing_rings_again(bench: Bench, line: Spied) -> None:
+    async with bench.run():
+        intake = await bench.call("12025550102")
+        await bench.reaches(intake, "call.ringing")
+        line.lose()
+        call = await bench.final(intake)
+        await bench.final(await bench.call())  # the dialer goes on
+
+    assert told(call) == ("failed", "worker_lost", True)
+    assert [dial.call_id for dial in line.dials].count(call.call_id) == 1
+
+
+async def test_a_call_of_a_dead_dialer_is_ended_and_not_dialled(bench: Bench, line: Spied) -> None:
+    intake = await bench.call()
+    (lease,) = await bench.store.lease(Lane.SANDBOX, "dead", 1, 0.05)
+    await step(bench.store, lease, lease.call, dialed())
+
+    async with bench.run():
+        call = await bench.final(intake)
+
+    assert told(call) == ("failed", "worker_lost", True)
+    assert line.dials == []
+
+
+async def test_a_call_that_took_two_dialers_down_is_parked(bench: Bench, line: Spied) -> None:
+    intake = await bench.call()
+    for _ in range(2):
+        await eventually(lambda: bench.store.lease(Lane.SANDBOX, "dead", 1, 0.01))
+
+    async with bench.run():
+        call = await bench.final(intake)
+
+    assert told(call) == ("failed", "poison", False)
+    assert line.dials == []
+
+
+async def test_a_call_that_the_journal_knows_is_not_dialled_although_the_store_offers_it(
+    bench: Bench, line: Spied
+) -> None:
+    intake = await bench.call()
+    await bench.journal.dialed(intake.calls[0], 1, dialed())
+
+    async with bench.run():
+        call = await bench.final(intake)
+
+    assert told(call) == ("failed", "worker_lost", True)
+    assert line.dials == []
+
+
+async def test_a_call_that_somebody_else_ended_is_let_go(bench: Bench, line: Spied) -> None:
+    async with bench.run():
+        intake = await bench.call(script=Script(gather=Gather(timeout_ms=1_000_000)))
+        await bench.reaches(intake, "call.ringing")
+        ringing = await bench.store.call(None, intake.calls[0].call_id)
+        assert ringing is not None
+        lost = an_ending(Status.FAILED, "worker_lost")
+        await step(bench.store, Lease(ringing, intake.message, 1), ringing, lost, Outcome.UNDELIVERED)
+        await eventually(lambda: _idle(line))
+        call = await bench.final(intake)
+
+    assert told(call)[1] == "worker_lost"
+    assert call.sequence == ringing.sequence + 1
+
+
+async def _idle(line: Spied) -> bool:
+    return line.capacity().busy == 0
+
+
+# -- a store that is away, or whose answers are lost
+
+
+async def test_a_call_goes_on_while_the_store_is_away_and_its_story_is_whole_after(
+    store: CallStore, line: Spied, tmp_path: Path
+) -> None:
+    faulty = Faulty(store)
+    bench = Bench(faulty, tmp_path, {"sandbox": (SANDBOX, line)})
+    async with bench.run(lease_s=0.3):
+        intake = await bench.call()
+        await bench.reaches(intake, "call.dialing")
+        faulty.away = True
+        await eventually(lambda: _idle(line))  # played out and hung up, all on its own
+        await time_passes(0.7)  # longer than lease and grace: to others it looks dead
+        faulty.away = False
+        call = await bench.final(intake)
+
+    assert told(call) == ("completed", "normal_clearing", False)
+    types = [event.type for event in await store.events(call.call_id)]
+    assert types == ["call.queued", "call.dialing", "call.ringing", "call.answered", "call.ended"]
+
+
+async def test_a_dialing_that_cannot_be_stored_in_time_is_not_dialled(
+    store: CallStore, line: Spied, tmp_path: Path
+) -> None:
+    faulty = Faulty(store)
+    bench = Bench(faulty, tmp_path, {"sandbox": (SANDBOX, line)})
+    bench.prompts.gate.clear()
+    async with bench.run():
+        intake = await bench.call()
+        await eventually(lambda: _asked(bench))
+        faulty.away = True
+        bench.prompts.gate.set()
+        await eventually(lambda: _journalled(bench, intake))
+        await time_passes(2.1)
+        faulty.away = False
+        call = await bench.final(intake)
+
+    assert told(call) == ("failed", "dispatch_timeout", False)
+    assert (call.start_at, line.dials) == (None, [])
+
+
+async def _journalled(bench: Bench, intake: Intake) -> bool:
+    return bench.journal.has(intake.calls[0].call_id)
+
+
+async def test_lost_answers_cost_repetitions_and_nothing_else(store: CallStore, line: Spied, tmp_path: Path) -> None:
+    faulty = Faulty(store)
+    bench = Bench(faulty, tmp_path, {"sandbox": (SANDBOX, line)})
+    chance = random.Random(5)
+    faulty.lose = lambda name: name in ("apply", "release", "extend") and chance.random() < 0.3
+    async with bench.run():
+        intake = await bench.calls(["12025550100", "12025550101", "12025550103"] * 10)
+        calls = [await bench.final(intake, index) for index in range(30)]
+
+    assert faulty.lost > 20
+    assert len(line.dials) == len({dial.call_id for dial in line.dials}) == 30
+    assert {call.status.value for call in calls} == {"completed", "busy", "rejected"}
+    for call in calls:
+        sequence = [event.sequence for event in await store.events(call.call_id)]
+        assert sequence == list(range(1, call.sequence + 1))
+
+
+# -- leaving
+
+
+async def test_a_drain_gives_back_what_was_not_dialled(bench: Bench, line: Spied) -> None:
+    bench.prompts.gate.clear()
+    async with bench.run() as dialer:
+        intake = await bench.call()
+        await eventually(lambda: _asked(bench))
+        dialer.stop()
+
+    (again,) = await bench.store.lease(Lane.SANDBOX, "next", 1, 15.0)
+    assert (again.call.call_id, again.times_leased) == (intake.calls[0].call_id, 1)
+    assert line.dials == []
+
+
+async def test_a_drain_lets_calls_finish(bench: Bench) -> None:
+    async with bench.run(drain_s=20.0) as dialer:
+        intake = await bench.call()
+        await bench.reaches(intake, "call.dialing")
+        dialer.stop()
+        await bench.call()  # too late for this dialer
+
+    assert told(await bench.final(intake))[0] == "completed"
+    assert await bench.store.queued(Lane.SANDBOX) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "reached", "status"),
+    [("12025550102", "call.ringing", "canceled"), ("12025550100", "call.answered", "completed")],
+)
+async def test_what_does_not_finish_in_time_is_hung_up(bench: Bench, number: str, reached: str, status: str) -> None:
+    async with bench.run(drain_s=0.05) as dialer:
+        intake = await bench.call(number, script=Script(gather=Gather(timeout_ms=60_000)))
+        await bench.reaches(intake, reached)
+        dialer.stop()
+
+    assert told(await bench.final(intake))[:2] == (status, "platform_shutdown")
+
+
+async def test_webhooks_of_a_call_go_in_with_its_end(line: Spied, tmp_path: Path) -> None:
+    store = MemoryCallStore()
+    bench = Bench(store, tmp_path, {"sandbox": (SANDBOX, line)})
+    async with bench.run():
+        call = await bench.final(await bench.call(callbacks=(HOOK,)))
+        await bench.final(await bench.call("12025550101"))
+
+    bodies = [json.loads(delivery.body) for delivery in store.outbox.values()]
+    assert [body["type"] for body in bodies] == ["call.queued", "call.ended"]
+    assert bodies[1]["data"]["call_id"] == call.call_id
+    assert bodies[1]["data"]["heard_pct"] == 100
