@@ -111,6 +111,7 @@ class Bench:
         lines: dict[str, tuple[Trunk, Line]],
         clock: Clock | None = None,
     ) -> None:
+        directory.mkdir(exist_ok=True)
         self.store = cast(CallStore, store)
         self.prompts = Prompts(directory)
         self.clock = clock or SystemClock()

@@ -66,7 +66,9 @@ class Dialer:
         self._lanes = {
             lane: LaneState(lane, tuple(door for door in doors if Lane.of(door.trunk.sandbox) is lane)) for lane in Lane
         }
+        # The duties look at these, too: a client that swallows a cancellation must not keep the process.
         self._stopping = asyncio.Event()
+        self._drained = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._outage_at: float | None = None
 
@@ -109,6 +111,7 @@ class Dialer:
                 state.nudged.set()
             await asyncio.gather(*leasing)  # not canceled: a lease on its way to us would be nobody's for its time
             await self._drain()
+            self._drained.set()
             for task in duties:
                 task.cancel()
 
@@ -171,7 +174,7 @@ class Dialer:
 
     async def _listen(self, state: LaneState) -> None:
         """New calls and wishes wake us, and we look for both; for what nobody holds at least each SWEEP_S."""
-        while True:
+        while not self._drained.is_set():
             try:
                 await self._desk.store.wait(state.lane, SWEEP_S)
                 state.nudged.set()
@@ -183,7 +186,7 @@ class Dialer:
 
     async def _heartbeat(self) -> None:
         """From this very loop: one that is stuck must lose its leases."""
-        while True:
+        while not self._drained.is_set():
             for state in self._lanes.values():
                 try:
                     await self._extend(state)
@@ -223,18 +226,17 @@ class Dialer:
                 self._own(self._end(lease), f"overdue {lease.call.call_id}")
 
     async def _end(self, lease: Lease) -> None:
-        try:
-            async with asyncio.timeout(END_WITHIN_S):
-                await self._write_end(lease)
-        except (TimeoutError, Stale):
-            log.warning("overdue call not ended", call_id=lease.call.call_id)  # the next sweep tries again
-
-    async def _write_end(self, lease: Lease) -> None:
         writer = CallWriter(self._desk.store, lease.call, lease.message, lease.epoch, zone=self._desk.zone)
         ending = self._overdue_ending(lease)
         writer.take(ending, lambda call: outcome_of(call, self._desk.heard_pct))
-        await writer.flush()
-        log.info("call ended by sweep", call_id=lease.call.call_id, status=ending.status.value, cause=ending.cause)
+        try:
+            stored = await writer.flush(END_WITHIN_S)
+        except Stale:
+            return
+        finally:
+            await writer.aclose()
+        if stored:
+            log.info("call ended by sweep", call_id=lease.call.call_id, status=ending.status.value, cause=ending.cause)
 
     def _overdue_ending(self, lease: Lease) -> Ending:
         now = self._desk.clock.now()
@@ -254,9 +256,12 @@ class Dialer:
         if await self._all_gone(LAST_WORDS_S):
             return
         log.error("calls left to the journal", calls=self.busy)
+        for state in self._lanes.values():
+            for dispatch in list(state.holding.values()):
+                await dispatch.leave()
         for task in list(self._calls):
             task.cancel()
-        await asyncio.gather(*self._calls, return_exceptions=True)
+        await asyncio.wait(self._calls, timeout=LAST_WORDS_S)
 
     def _tell_all(self, *, hang_up: bool) -> None:
         for state in self._lanes.values():

@@ -130,6 +130,10 @@ class Dispatch:
         self.writer.epoch = lease.epoch
         self.wish(lease.intent)
 
+    async def leave(self) -> None:
+        """The process leaves: what the store does not have stays in the journal."""
+        await self.writer.aclose()
+
     async def run(self) -> Went:
         try:
             return await self._run()
@@ -213,7 +217,7 @@ class Dispatch:
         command = invite.dial(script, trunk, os.fspath(audio.path), self._flow.then, record)
         started = desk.clock.monotonic()
         self.writer.take(fact)
-        stored = await self.writer.flush_within(INVITE_WITHIN_S)
+        stored = await self.writer.flush(INVITE_WITHIN_S)
         if not stored or desk.clock.monotonic() - started > INVITE_WITHIN_S:
             return await self._unsent(self._never(Cause.DISPATCH_TIMEOUT))
         if self._canceled:
@@ -263,14 +267,12 @@ class Dispatch:
     # -- on the line
 
     async def _follow(self, leg: Leg) -> Ended:
-        """The call's facts go to the store while we listen; a store that is away does not keep us from hanging up."""
+        """We listen while the facts go to the store: one that is away does not keep us from hanging up."""
         async with asyncio.TaskGroup() as tasks:
-            writing = tasks.create_task(self.writer.run(), name=f"writing {leg.call_id}")
             asking = tasks.create_task(self._hang_up_when_asked(leg), name=f"asking {leg.call_id}")
             try:
                 return await self._listen(leg)
             finally:
-                writing.cancel()
                 asking.cancel()
 
     async def _hang_up_when_asked(self, leg: Leg) -> None:

@@ -1,6 +1,7 @@
 """The facts of one call, written in order, each until the store has it: a lost answer costs a repetition, no fact."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -11,7 +12,7 @@ from messaging.errors import Unavailable
 from voice.call_object import UTC_ZONE
 from voice.calls import Call, Ending, Fact, IllegalMove, advance
 from voice.messages import Message, Outcome
-from voice.store import Applied, CallEvent, CallStore, Delivery, Intent, Verdict
+from voice.store import CallEvent, CallStore, Delivery, Intent, Verdict
 from voice.telling import deliveries, event_of
 
 log = structlog.get_logger(__name__)
@@ -35,7 +36,12 @@ class Stale(Exception):
 
 
 class CallWriter:
-    """Holds the call as it stands and the epoch it is written under. `wished` is told of every wish that comes back."""
+    """Holds the call as it stands and the epoch it is written under; a task of its own writes what was taken.
+
+    A write in flight is never canceled: a canceled one may be carried out or not, and a client that loses the race
+    between its answer and the cancellation swallows the latter. Who cannot wait stops waiting instead.
+    `wished` is told of every wish that comes back, `taken_away` when the call belongs to somebody else.
+    """
 
     def __init__(
         self,
@@ -56,10 +62,11 @@ class CallWriter:
         self._zone = zone
         self._wished = wished
         self._taken_away = taken_away
-        self._waiting: asyncio.Queue[Write] = asyncio.Queue()
+        self._waiting: deque[Write] = deque()
+        self._writing: asyncio.Task[None] | None = None
 
     def take(self, fact: Fact, outcome_of: Callable[[Call], Outcome] | None = None) -> bool:
-        """The call moves now; the write follows in `run` or `flush`. False when the fact does not fit the state."""
+        """The call moves now; the write follows. False when the fact does not fit the state."""
         try:
             after = advance(self.call, fact)
         except IllegalMove as no:
@@ -68,48 +75,44 @@ class CallWriter:
         event = event_of(after, fact)
         told = deliveries(after, self.message, event, self._zone)
         outcome = outcome_of(after) if outcome_of and isinstance(fact, Ending) else None
-        self._waiting.put_nowait(Write(self.call, after, event, told, outcome))
+        self._waiting.append(Write(self.call, after, event, told, outcome))
         self.call = after
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write(), name=f"writing {self.call.call_id}")
         return True
 
-    async def run(self) -> None:
-        """Write whatever is taken, for ever; ends by being canceled. Nothing is lost then: `flush` writes the rest."""
-        while True:
-            write = await self._waiting.get()
-            try:
-                await self._store_it(write)
-            except asyncio.CancelledError:
-                self._put_back(write)
-                raise
+    async def flush(self, within_s: float | None = None) -> bool:
+        """True when the store has everything that was taken. False after `within_s`: the writing goes on.
 
-    async def flush(self) -> None:
-        """Returns when the store has everything that was taken. Raises Stale when it belongs to somebody else."""
-        while not self._waiting.empty():
-            write = self._waiting.get_nowait()
-            try:
-                await self._store_it(write)
-            except asyncio.CancelledError:
-                self._put_back(write)
-                raise
+        Raises Stale when the call belongs to somebody else.
+        """
+        if self._writing is not None:
+            await asyncio.wait({self._writing}, timeout=within_s)
+            if not self._writing.done():
+                return False
+            self._writing.result()
         if self.stale:
             raise Stale(self.call.call_id)
-
-    async def flush_within(self, seconds: float) -> bool:
-        """True when the store has everything within the time; else what is left stays to be flushed."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self.flush()
-        except TimeoutError:
-            return False
         return True
 
+    async def aclose(self) -> None:
+        """Give up what is not written: for a process that leaves."""
+        while self._writing is not None and not self._writing.done():
+            self._writing.cancel()
+            await asyncio.wait({self._writing}, timeout=AGAIN_MOST_S)
+
+    async def _write(self) -> None:
+        while self._waiting and not self.stale:
+            await self._store_it(self._waiting[0])
+            self._waiting.popleft()
+
     async def _store_it(self, write: Write) -> None:
-        if self.stale:
-            return
         pause_s = AGAIN_FIRST_S
         while True:
             try:
-                applied = await self._apply(write)
+                applied = await self._store.apply(
+                    write.before, write.after, self.epoch, write.event, write.told, write.outcome
+                )
             except Unavailable:
                 await asyncio.sleep(pause_s)
                 pause_s = min(AGAIN_MOST_S, pause_s * 2)
@@ -121,13 +124,3 @@ class CallWriter:
                 self._taken_away()
                 log.error("call taken by another dialer", call_id=self.call.call_id, event_type=write.event.type)
             return
-
-    async def _apply(self, write: Write) -> Applied:
-        return await self._store.apply(write.before, write.after, self.epoch, write.event, write.told, write.outcome)
-
-    def _put_back(self, write: Write) -> None:
-        rest = [write]
-        while not self._waiting.empty():
-            rest.append(self._waiting.get_nowait())
-        for one in rest:
-            self._waiting.put_nowait(one)
