@@ -16,7 +16,7 @@ from tests.valkey import TestValkey
 from tests.voice_values import HOOK, an_ending, dialed, eventually, now, step, time_passes
 from voice.calls import Call, Status
 from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
-from voice.store import CallStore, Intake, Intent, Lane, Lease
+from voice.store import CallStore, Intake, Intent, Lane, Lease, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
 
@@ -227,11 +227,11 @@ async def test_calls_leave_at_the_pace_of_their_trunk(store: CallStore, tmp_path
     line = Spied()
     bench = Bench(store, tmp_path, {"slow": (replace(SANDBOX, id="slow", cps=20.0), line)})
     async with bench.run():
-        intake = await bench.calls([f"120255502{index:02d}" for index in range(10)])
-        for index in range(10):
+        intake = await bench.calls([f"120255502{index:02d}" for index in range(20)])
+        for index in range(20):
             await bench.final(intake, index)
 
-    assert line.at[-1] - line.at[0] >= 9 / 20 - 0.02  # the clock of the loop is coarse
+    assert line.at[-1] - line.at[0] >= 0.6  # 0.95 s by the pace, less what a busy machine delays the first; else 0.2 s
 
 
 async def test_the_trunk_that_was_asked_for_is_used(store: CallStore, tmp_path: Path) -> None:
@@ -333,18 +333,25 @@ async def test_a_call_that_the_journal_knows_is_not_dialled_although_the_store_o
 
 
 async def test_a_call_that_somebody_else_ended_is_let_go(bench: Bench, line: Spied) -> None:
+    """The keys that this phone presses afterwards cannot be stored: that is how the dialer learns of it."""
     async with bench.run():
-        intake = await bench.call(script=Script(gather=Gather(timeout_ms=1_000_000)))
-        await bench.reaches(intake, "call.ringing")
-        ringing = await bench.store.call(None, intake.calls[0].call_id)
-        assert ringing is not None
-        lost = an_ending(Status.FAILED, "worker_lost")
-        await step(bench.store, Lease(ringing, intake.message, 1), ringing, lost, Outcome.UNDELIVERED)
+        intake = await bench.call("12025550113", script=Script(gather=Gather(timeout_ms=1_000_000, valid="5")))
+        await bench.reaches(intake, "call.dialing")
+        await eventually(lambda: _ended_by_another(bench, intake))
         await eventually(lambda: _idle(line))
         call = await bench.final(intake)
 
     assert told(call)[1] == "worker_lost"
-    assert call.sequence == ringing.sequence + 1
+    types = [event.type for event in await bench.store.events(call.call_id)]
+    assert types.count("call.ended") == 1
+
+
+async def _ended_by_another(bench: Bench, intake: Intake) -> bool:
+    now_is = await bench.store.call(None, intake.calls[0].call_id)
+    assert now_is is not None
+    lost = an_ending(Status.FAILED, "worker_lost")
+    applied, _ = await step(bench.store, Lease(now_is, intake.message, 1), now_is, lost, Outcome.UNDELIVERED)
+    return applied.verdict is Verdict.DONE
 
 
 async def _idle(line: Spied) -> bool:
