@@ -6,6 +6,9 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
+# Two workers, a file at a time: what needs a running service starts one for its file.
+PARALLEL ?= -n 2 --dist loadfile
+
 .PHONY: help setup check check-static test demo bench lock peers clean
 
 help:  ## these lines
@@ -34,10 +37,10 @@ check-static: .venv/.dev
 	$(BIN)/lint-imports
 
 check: check-static  ## formatter, linter, strict types, import contracts, fast tests
-	$(BIN)/pytest tests/unit tests/contract tests/store
+	$(BIN)/pytest $(PARALLEL) tests/unit tests/contract tests/store
 
 test: .venv/.dev peers  ## every test, offline
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL) $(TESTS)
 
 demo: .venv/.runtime  ## ring a phone, hear it, verify the webhook: all on this machine
 	$(BIN)/tocsin demo $(DEMO)
