@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from sip import outcomes
 from sip.causes import Cause
-from sip.events import Ended, RtpStats
+from sip.events import Ended, Origin, RtpStats
 from sip.outcomes import Outcome as Judged
 from sip.trunk import Trunk
 from voice.call_object import heard_pct
@@ -91,13 +91,17 @@ def _ending(judged: Judged, at: datetime, ended: Ended | None = None, *, sent: b
     )
 
 
+OK = 200
+
+
 def _answer(ended: Ended, judged: Judged) -> SipAnswer | None:
     if ended.code == 0:
         return None
     return SipAnswer(
         code=ended.code,
         reason=ended.reason,
-        origin=ended.origin.value,
+        # Who ended it is `source`; a 200 is the peer's word, whoever hung up afterwards.
+        origin=(Origin.REMOTE if ended.code == OK else ended.origin).value,
         q850=ended.q850 if ended.q850 is not None else judged.q850,
         reason_header=ended.reason_header,
     )

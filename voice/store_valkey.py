@@ -81,7 +81,11 @@ class ValkeyCallStore:
         owner, lane = message.owner, Lane.of(message.sandbox)
         hooks = queue_keys(keys.prefix, "hook")
         once_key = keys.once(once.key) if once else ""
-        told = [delivery for deliveries in intake.deliveries for delivery in deliveries]
+        told = [
+            (*_delivery_args(delivery), call.call_id)
+            for call, deliveries in zip(intake.calls, intake.deliveries, strict=False)
+            for delivery in deliveries
+        ]
         # What is never finished lives this long: until its validity is over, and then as long as a finished one.
         life_ms = max(0, to_ms(message.valid_until) - to_ms(message.created_at)) + DAY_S * 1000 + self._retention_ms
         answer = await self._run(
@@ -116,7 +120,7 @@ class ValkeyCallStore:
                 len(intake.calls),
                 len(told),
                 *chain.from_iterable(map(_call_args, intake.calls, intake.events)),
-                *chain.from_iterable(map(_delivery_args, told)),
+                *chain.from_iterable(told),
             ],
         )
         if answer[0] == "mismatch":

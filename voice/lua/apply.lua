@@ -18,7 +18,7 @@ local at = 18
 local now = now_ms()
 for _ = 1, tonumber(ARGV[17]) do
   put_delivery(ARGV[14] .. 'delivery:' .. ARGV[at], KEYS[10], KEYS[11], ARGV[at], ARGV[at + 1], ARGV[at + 2],
-               ARGV[at + 3], ARGV[at + 4], now, ARGV[16])
+               ARGV[at + 3], ARGV[at + 4], now, ARGV[16], ARGV[15], id, ARGV[14] .. 'deliveries:' .. id)
   at = at + 5
 end
 
