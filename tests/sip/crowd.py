@@ -29,6 +29,7 @@ class Pace:
 
     packets: int
     lost: int
+    repeated: int
     p50_s: float
     p99_s: float
     worst_s: float
@@ -124,15 +125,17 @@ class Crowd:
             await asyncio.sleep(max(0.0, start + (number + 1) * _FRAME_S - self._loop.time()))
 
     def pace(self) -> Pace:
-        gaps, drifts, lost = [], [], 0
+        gaps, drifts, lost, repeated = [], [], 0, 0
         for member in self._members:
-            rows = member.arrivals
+            first = member.arrivals[0][0]
+            rows = [(((number - first + 32768) & 0xFFFF) - 32768, at) for number, at in member.arrivals]
+            numbers = {number for number, _ in rows}
+            lost += max(numbers) - min(numbers) + 1 - len(numbers)
+            repeated += len(rows) - len(numbers)
             gaps += [abs(b[1] - a[1] - _FRAME_S) for a, b in itertools.pairwise(rows)]
-            steps = (rows[-1][0] - rows[0][0]) & 0xFFFF
-            drifts.append(abs(rows[-1][1] - rows[0][1] - steps * _FRAME_S))
-            lost += steps + 1 - len(rows)
+            drifts.append(abs(rows[-1][1] - rows[0][1] - (rows[-1][0] - rows[0][0]) * _FRAME_S))
         gaps.sort()
-        return Pace(len(gaps), lost, gaps[len(gaps) // 2], gaps[len(gaps) * 99 // 100], gaps[-1], max(drifts))
+        return Pace(len(gaps), lost, repeated, gaps[len(gaps) // 2], gaps[len(gaps) * 99 // 100], gaps[-1], max(drifts))
 
     async def hang_up(self) -> None:
         for member in self._members:

@@ -21,7 +21,7 @@ pytest_plugins = ["tests.sip.phone_fixtures"]
 pytestmark = pytest.mark.sip
 needs_sipp = pytest.mark.skipif(SIPP is None, reason="SIPp is not installed (make peers)")
 # What a frame's arrival may differ from 20 ms, at the 99th percentile, on two busy cores.
-PACE_S = 0.010
+PACE_S = 0.015
 # Of one core, for 50 calls with sound both ways; measured 5 %.
 CPU_SHARE = 0.40
 
@@ -166,7 +166,7 @@ async def test_50_callers_at_once_hear_an_even_pace_at_little_cost(phone: PhoneP
     calls = await phone.close()
     print(f"50 calls: {share:.1%} of one core; {pace.words()}")
     assert share < CPU_SHARE
-    assert pace.lost == 0
+    assert (pace.lost, pace.repeated) == (0, 0)
     assert pace.p99_s < PACE_S
     assert pace.drift_s < 0.005 + PACE_S
     assert len(calls) == 50
