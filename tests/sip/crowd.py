@@ -108,6 +108,8 @@ class Crowd:
 
     def _on_sound(self, member: _Member) -> None:
         data, extra, _, _ = member.sound.recvmsg(2048, 256)
+        if data[1] & 0x7F != 8:  # a report for the call whose RTP port is one below this one
+            return
         for _, _, stamp in extra:
             seconds, nanoseconds = struct.unpack("qq", stamp[:16])
             member.arrivals.append((int.from_bytes(data[2:4], "big"), seconds + nanoseconds / 1e9))
@@ -117,7 +119,7 @@ class Crowd:
             member.arrivals.clear()
         start = self._loop.time()
         for number in range(round(seconds / _FRAME_S)):
-            header = struct.pack("!BBHI", 0x80, 8, number, number * 160)
+            header = struct.pack("!BBHI", 0x80, 8, self.sent & 0xFFFF, self.sent * 160)
             for member in self._members:
                 if member.target:
                     member.sound.sendto(header + bytes([0, 0, 0, member.number]) + bytes(range(160)), member.target)
