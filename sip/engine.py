@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import pjsua2 as pj
 
-from sip import selfcheck
+from sip import pjsettings, selfcheck
 from sip.commands import Dial
 from sip.events import Origin, Ready
 from sip.legs import Close, Counters
@@ -31,9 +31,7 @@ GRAVE_S = 1.0  # a player freed while the clock thread still holds it is a use a
 TOO_MANY_CALLS = 70010  # PJ_ETOOMANY; the module has no name for it
 NO_RTP_PORT = 120098
 NO_SOUND_CLOCK = 420006
-_PRIORITIES = (254, 253, 252)
 _TAPE_MOST = 4096
-_TIMER_ALWAYS = 3  # 2 (required) would hang up on a peer without session timers
 
 
 class EngineRefused(Exception):
@@ -219,12 +217,14 @@ class Engine:
     def _start(self) -> None:
         self._endpoint = pj.Endpoint()
         self._endpoint.libCreate()
-        self._config = _endpoint_config(min(compiled_capacity(), self._setup.capacity), self._tape)
+        capacity = min(compiled_capacity(), self._setup.capacity)
+        self._config = pj.EpConfig()
+        pjsettings.fill_endpoint(self._config, capacity, self._tape)
         self._endpoint.libInit(self._config)
         self._transport = self._open_transport()
         self._endpoint.libStart()
-        _choose_codecs(self._endpoint, self._setup.trunk.codecs)
-        self._account_config = _account_config(self._setup, self._transport)
+        pjsettings.choose_codecs(self._endpoint, self._setup.trunk.codecs)
+        self._account_config = self._make_account_config()
         self._account = _Account()
         self._account.create(self._account_config)
         self.sleep()
@@ -241,8 +241,17 @@ class Engine:
         kind = pj.PJSIP_TRANSPORT_TCP if kinds == {Transport.TCP} else pj.PJSIP_TRANSPORT_UDP
         return int(self._endpoint.transportCreate(kind, config))
 
+    def _make_account_config(self) -> Any:
+        config, auth = pj.AccountConfig(), self._setup.trunk.auth
+        pjsettings.fill_account(config, self._setup, self._transport)
+        if auth is not None:
+            config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", auth.realm, auth.username, 0, auth.password))
+        return config
+
     def _check(self) -> Ready:
-        effective = _effective(self._endpoint, self._config, self._account_config, self._setup.trunk.bind_address)
+        effective = pjsettings.effective(
+            self._endpoint, self._config, self._account_config, self._setup.trunk.bind_address
+        )
         wrong = selfcheck.faults(effective, self._setup)
         if wrong:
             raise EngineRefused("; ".join(wrong))
@@ -433,82 +442,6 @@ class Engine:
         except pj.Error as error:
             return Problem(int(error.status), f"{error.reason} ({error.status}, {error.title})")
         return None
-
-
-def _endpoint_config(capacity: int, tape: _Tape) -> Any:
-    config = pj.EpConfig()
-    ua, media, log = config.uaConfig, config.medConfig, config.logConfig
-    ua.maxCalls, ua.threadCnt, ua.mainThreadOnly = capacity, 0, True
-    ua.mwiUnsolicitedEnabled, ua.natTypeInSdp, ua.userAgent = False, 0, "Tocsin"
-    media.hasIoqueue, media.threadCnt = False, 0
-    media.clockRate, media.noVad, media.ecTailLen, media.sndAutoCloseTime = 8000, True, 0, -1
-    # Level 4 is the level of whole SIP messages; the writer sees what passes consoleLevel.
-    log.level = log.consoleLevel = 4
-    log.msgLogging, log.decor = 1, 0
-    log.writer = tape
-    return config
-
-
-def _choose_codecs(endpoint: Any, wanted: tuple[str, ...]) -> None:
-    names = [name.upper() for name in wanted if name.upper() in selfcheck.KNOWN_CODECS]
-    codecs = endpoint.codecEnum2()
-    for codec in codecs:
-        name = codec.codecId.partition("/")[0]
-        endpoint.codecSetPriority(codec.codecId, _PRIORITIES[names.index(name)] if name in names else 0)
-
-
-def _account_config(setup: LineSetup, transport: int) -> Any:
-    trunk, config = setup.trunk, pj.AccountConfig()
-    config.idUri = f"<sip:tocsin@{trunk.public_address or trunk.bind_address}>"
-    config.sipConfig.transportId = transport
-    if trunk.auth is not None:
-        login = pj.AuthCredInfo("digest", trunk.auth.realm, trunk.auth.username, 0, trunk.auth.password)
-        config.sipConfig.authCreds.append(login)
-    call, nat, rtp = config.callConfig, config.natConfig, config.mediaConfig.transportConfig
-    call.timerUse, call.timerSessExpiresSec, call.timerMinSESec = _TIMER_ALWAYS, trunk.session_expires_s, 90
-    call.prackUse = 0
-    nat.sipOutboundUse = nat.contactRewriteUse = nat.viaRewriteUse = nat.udpKaIntervalSec = 0
-    rtp.boundAddress, rtp.port, rtp.portRange = trunk.bind_address, setup.rtp_base, setup.rtp_range
-    rtp.publicAddress = trunk.public_address or ""
-    return config
-
-
-def _effective(endpoint: Any, config: Any, account: Any, sip_bound: str) -> selfcheck.Effective:
-    ua, media, creds = config.uaConfig, config.medConfig, list(account.sipConfig.authCreds)
-    rtp, codecs = account.mediaConfig.transportConfig, endpoint.codecEnum2()
-    version = endpoint.libVersion()
-    return selfcheck.Effective(
-        version=version.full,
-        capacity=int(ua.maxCalls),
-        codecs=tuple(codec.codecId.partition("/")[0] for codec in codecs if codec.priority > 0),
-        videos=len(endpoint.videoCodecEnum2()),
-        ice=bool(account.natConfig.iceEnabled),
-        turn=bool(account.natConfig.turnEnabled),
-        upnp=bool(ua.enableUpnp),
-        stun=len(ua.stunServer) > 0,
-        nameserver=len(ua.nameserver) > 0,
-        realms=tuple(cred.realm for cred in creds),
-        schemes=tuple(cred.scheme for cred in creds),
-        digest_types=tuple(int(cred.dataType) for cred in creds),
-        credential_bytes=max((len(t.encode()) for c in creds for t in (c.realm, c.username, c.data)), default=0),
-        srtp=int(account.mediaConfig.srtpUse),
-        sip_bound=sip_bound,
-        rtp_bound=rtp.boundAddress,
-        rtp_base=int(rtp.port),
-        rtp_range=int(rtp.portRange),
-        sip_threads=int(ua.threadCnt),
-        media_threads=int(media.threadCnt),
-        media_ioqueue=bool(media.hasIoqueue),
-        main_thread_only=bool(ua.mainThreadOnly),
-        auto_close_s=int(media.sndAutoCloseTime),
-        no_vad=bool(media.noVad),
-        echo_tail_ms=int(media.ecTailLen),
-        clock_hz=int(media.clockRate),
-        timer_use=int(account.callConfig.timerUse),
-        timer_expires_s=int(account.callConfig.timerSessExpiresSec),
-        mwi=bool(ua.mwiUnsolicitedEnabled),
-        publish=bool(account.presConfig.publishEnabled),
-    )
 
 
 def _bracketed(uri: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -28,7 +29,7 @@ from sip.events import (
 )
 from sip.events import NoFreeLine as NoFreeLineEvent
 from sip.legs import SILENT_SLOT_S
-from sip.line import LinesDown
+from sip.line import LineError, LinesDown
 from sip.ports import PortBlock
 from sip.prefork import Prefork, PreforkError
 from sip.setup import LineSetup
@@ -70,7 +71,7 @@ class ProcessLeg:
                 return
 
     async def play(self, audio: str, then: AfterScript) -> None:
-        self._process.send(Play(self.call_id, audio, then))
+        self._process.send(Play(self.call_id, _absolute(audio), then))
 
     async def stop_playing(self) -> None:
         self._process.send(StopPlaying(self.call_id))
@@ -122,6 +123,11 @@ class ProcessStatus:
     ready: Ready
     busy: int
     served: int
+
+
+def _absolute(path: str) -> str:
+    """A line process has another working directory."""
+    return os.path.abspath(path) if path else ""
 
 
 class StillbornLeg:
@@ -252,6 +258,7 @@ class LineProcess:
 
     async def dial(self, command: Dial) -> ProcessLeg | None:
         """None: no free line, nothing was sent. The line is taken from the first moment. Raises LinesDown."""
+        command = replace(command, audio=_absolute(command.audio), record=_absolute(command.record or "") or None)
         leg = self.legs[command.call_id] = ProcessLeg(self, command)
         try:
             await self.started()
@@ -260,6 +267,9 @@ class LineProcess:
         except LinesDown:
             self.legs.pop(command.call_id, None)
             raise
+        except WireError as error:
+            self.legs.pop(command.call_id, None)
+            raise LineError(str(error)) from None
         except asyncio.CancelledError:
             # Nobody will follow this call. It stays on our list until it has ended.
             if self.ready is None:

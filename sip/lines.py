@@ -43,7 +43,8 @@ class Lines:
 
     `most`: concurrent calls, over all processes. `rtp_base`: first RTP port, 0 for free ones. `sip_base`: first SIP
     port, 0 for free ones. `journal_dir`: read it with `sip.lastwords.read_journals` before dialling again after a
-    crash. `keep`: processes that stay although idle; with 0 the first dial after a pause takes some 10 ms more.
+    crash. `any_interface`: the operator's word that binding to 0.0.0.0 is meant. `keep`: processes that stay although
+    idle; with 0 the first dial after a pause takes some 10 ms more. Raises nothing until `start`.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Lines:
         silent_s: float = SILENT_S,
         recycle_after: int = 2000,
         beat_s: float = BEAT_S,
+        any_interface: bool = False,
     ) -> None:
         self._trunk = trunk
         self._most = most
@@ -67,6 +69,7 @@ class Lines:
         self._rtp_base, self._sip_base = rtp_base or trunk.rtp.port_base, sip_base
         self._idle_s, self._keep, self._recycle_after = idle_s, keep, recycle_after
         self._ladder, self._silent_s, self._beat_s = ladder, silent_s, beat_s
+        self._any_interface = any_interface
         self._prefork = Prefork()
         self._preparing = asyncio.Lock()
         self._processes: list[LineProcess] = []
@@ -223,6 +226,7 @@ class Lines:
             ladder=self._ladder,
             dials_per_s=min(DIALS_PER_S_CEILING, max(1.0, self._trunk.cps)),
             silent_s=self._silent_s,
+            any_interface=self._any_interface,
         )
         process = LineProcess(setup, ports, self._changed)
         self._processes.append(process)

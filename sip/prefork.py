@@ -14,6 +14,7 @@ import faulthandler
 import gc
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -26,6 +27,8 @@ from typing import Any
 _HELLO_WITHIN_S = 15.0  # loading PJSIP takes 0.1 s; a machine that swaps may need a hundred times that
 _FORK_WITHIN_S = 5.0
 _SEE_OFF_S = 0.5
+# Nothing else of the environment: the service's secrets stand there, and a line process meets hostile packets.
+_ENVIRONMENT = ("PATH", "PYTHON", "VIRTUAL_ENV", "LANG", "LC_", "TZ", "LD_LIBRARY_PATH")
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
@@ -173,6 +176,7 @@ def _spawn(requests: socket.socket, replies: socket.socket) -> subprocess.Popen[
         [sys.executable, "-m", "sip.prefork", str(os.getpid()), *map(str, fds)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)},
         pass_fds=fds,
         cwd=Path(__file__).parent.parent,
         process_group=0,
@@ -258,6 +262,7 @@ def main(arguments: list[str]) -> None:
     """`python -m sip.prefork PARENT_PID REQUESTS_FD REPLIES_FD`."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # before the imports that take time; children inherit it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the trunk's password
     faulthandler.enable()  # an assertion in the library then says where we were
     parent, requests, replies = map(int, arguments)
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -10,7 +10,7 @@ import pytest
 
 from sip.commands import Why
 from sip.events import Answered, Digit, LineEvent, Origin, Phase, Ringing, Trace
-from sip.line import LinesDown
+from sip.line import LinesDown, NoFreeLine
 from sip.lines import Lines
 from sip.trunk import Credentials, Trunk, TrunkUri
 from tests import sipp
@@ -98,6 +98,45 @@ async def test_the_invite_says_what_a_trunk_may_know_and_no_more(bench: Bench, e
     assert invite.header("Session-Expires") == "90"
     assert not any(word in invite.text for word in ("speex", "X-nat", ";ob", "a=ice", "a=crypto"))
     assert len(invite.text.encode()) < 1300
+
+
+async def test_behind_nat_only_the_public_address_is_told(bench: Bench) -> None:
+    await bench.set_up(sipp.refuses("486 Busy Here"), trunk={"public_address": "203.0.113.7"})
+
+    await bench.call()
+
+    invite = bench.carrier.received("INVITE")[0]
+    assert invite.header("Contact").startswith("<sip:tocsin@203.0.113.7:")
+    assert "c=IN IP4 203.0.113.7" in invite.text
+    assert "127.0.0.1" not in invite.text.partition("v=0")[2]
+
+
+async def test_pace_delays_a_dial_and_never_loses_it(bench: Bench) -> None:
+    await bench.set_up(sipp.refuses("486 Busy Here"), trunk={"cps": 5.0})
+
+    ends = [(await bench.call(call_id=f"c{n}"))[1] for n in range(9)]
+
+    assert {end.code for end in ends} == {486}
+    at = [message.at for message in bench.carrier.received("INVITE")]
+    assert len(at) == 9
+    assert at[8] - at[3] >= 0.9  # four at once, then five a second
+
+
+async def test_a_storm_of_dials_gets_plain_answers(bench: Bench) -> None:
+    await bench.set_up(sipp.refuses("486 Busy Here"), most=4)
+    (pid,) = bench.lines.pids()
+
+    async def one(n: int) -> int:
+        try:
+            return (await bench.call(call_id=f"c{n}"))[1].code
+        except NoFreeLine:
+            return 0
+
+    codes = await asyncio.gather(*(one(n) for n in range(60)))
+
+    assert set(codes) == {0, 486}
+    assert codes.count(486) == len(bench.carrier.dialogs())
+    assert bench.lines.pids() == (pid,)
 
 
 async def test_a_ringing_phone_is_cancelled_after_the_ring_timeout(bench: Bench) -> None:

@@ -52,6 +52,10 @@ def exists(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+def environment(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
 def cpu_s(pid: int) -> float:
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
 
@@ -107,6 +111,27 @@ async def test_a_dead_process_has_a_successor_within_two_seconds(bench: Bench, e
     assert after.played_to_end
     assert dead not in bench.lines.pids()
     await sipp.until(lambda: not exists(dead), within_s=2.0)  # no zombie
+
+
+async def test_signals_belong_to_the_parent(bench: Bench, ear: sipp.Ear) -> None:
+    await bench.set_up(sipp.answers(ear.port))
+    leg = await bench.lines.dial(bench.dial(pause_ms=500))
+    await answered(leg)
+    for pid in (*bench.lines.pids(), bench.lines.prefork_pid):
+        assert pid is not None
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGINT)
+
+    assert (await the_end(leg)).played_to_end
+
+
+async def test_no_secret_of_the_service_is_in_a_line_process(
+    bench: Bench, ear: sipp.Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOCSIN_KEY_PEPPER", "s3cret")
+    await bench.set_up(sipp.answers(ear.port))
+
+    assert b"s3cret" not in environment(bench.lines.pids()[0])
 
 
 async def test_a_stuck_process_is_ended_and_its_calls_with_it(bench: Bench, ear: sipp.Ear) -> None:
