@@ -1,12 +1,16 @@
 """A telephone line and a trunk. Knows nothing of accounts, Redis or HTTP.
 
 commands.py events.py   frozen values that cross the pipe, both with our call_id
-wire.py       value <-> frame: length + JSON, known types only
+setup.py      what a line process is told first    wire.py   value <-> frame: length + JSON, known types only
 trunk.py      Trunk: where calls leave          uri.py      digits + trunk -> URI and headers (pure)
 outcomes.py   how a leg ended -> ending, cause, retry class (pure table)
 ladder.py     SIP messages seen -> ladder and text, secrets hidden (pure)
 line.py       Line port: dial, hang up, events, capacity
-lines.py      the asyncio face: line processes, their pool, a lost child, a new child
-child.py      a line process's main loop        engine.py   PJSIP: the only file that imports pjsua2
+lines.py      the asyncio face: a pool of line processes    lineprocess.py  one of them, seen from outside
+prefork.py    the prepared process they are forked from       ports.py        RTP ports that nobody else has
+child.py      a line process's main loop        lastwords.py  what it writes when its parent is gone
+exchange.py   the calls in it: commands in, events out      legs.py       one call: what is due, how it ended
+engine.py     PJSIP: the only file that imports pjsua2      pjsettings.py, selfcheck.py  its settings; may it dial?
+messages.py   what a SIP message says (pure)    quality.py  the E-model (pure)    recording.py  two sides, one WAV
 simulated.py  SimulatedLine, the twin of Lines  sandbox/    the catch-all phone: a real SIP callee
 """

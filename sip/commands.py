@@ -48,6 +48,7 @@ class Dial:
     max_duration_s: float = 300.0  # from the answer
     rtp_timeout_s: float = 30.0
     record: str | None = None  # WAV of both directions (left: said, right: heard), published on close
+    route: str | None = None  # filled in by `Lines`: "address:port" found for a URI whose host is a name
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,390 @@
+"""The calls of a line process: commands in, events out; what is due, what is over, who still holds a line.
+
+No object of PJSIP gets here. One owner, the loop of sip/child.py: `obey`, `pump`, `take`, and sleep for `patience_s`.
+"""
+
+import time
+import wave
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Stop, StopPlaying, Why
+from sip.engine import NO_RTP_PORT, NO_SOUND_CLOCK, TOO_MANY_CALLS, Engine
+from sip.events import Answered, Dialling, Ended, Event, NoFreeLine, Origin, Phase, Pong, Ready, Ringing, Trace
+from sip.legs import RINGS_MOST, SETTLE_S, SILENT_SLOT_S, TRACE_MOST, Close, Counters, Leg
+from sip.messages import masked
+from sip.recording import discard, join
+from sip.setup import DIALS_PER_S_CEILING, LineSetup
+
+PUMP_MS = 10  # while calls live: no timer of ours needs a finer grain
+PATIENCE_S = 0.5  # asleep on the pipe; a stranger's OPTIONS waits no longer
+SETTLING_S = 0.1  # no call, but an unanswered INVITE or BYE is to be sent again now and then
+COUNT_S = 1.0  # how often streams are read
+WAIT_FOR_SLOT_S = 1.0  # a dial is delayed so long by pace, or by a line about to be free; then it is refused
+BURST = 4.0  # dials that may follow each other at once
+PUBLISH_WITHIN_S = 0.5
+STOP_S = 2.0  # for BYEs to be answered
+
+_NOTHING_SENT = {
+    TOO_MANY_CALLS: "every line is busy",
+    NO_RTP_PORT: "no free RTP port",
+    NO_SOUND_CLOCK: "no sound clock",
+}
+
+
+class Exchange:
+    """Raises EngineRefused when PJSIP must not dial. It is the engine's `Watcher`."""
+
+    def __init__(self, setup: LineSetup, make_engine: Callable[..., Engine] = Engine) -> None:
+        self._setup = setup
+        self._events: list[Event] = []
+        self._legs: dict[str, Leg] = {}  # up, for PJSIP
+        self._closing: dict[str, Leg] = {}  # over for PJSIP, not yet told
+        self._reserved: dict[str, tuple[float, Leg]] = {}  # by SIP Call-ID: told, but the line is still taken
+        self._by_sip_id: dict[str, Leg] = {}
+        self._recording: set[str] = set()  # the file is not published yet
+        self._publishing: dict[str, tuple[float, Path]] = {}
+        self._waiting: deque[tuple[Dial, float]] = deque()
+        self._tokens, self._refilled = BURST, time.monotonic()
+        self._draining = self._stopping = False
+        self._stop_by = 0.0
+        self._count_at = 0.0
+        self._engine = make_engine(setup, self)
+
+    @property
+    def ready(self) -> Ready:
+        return self._engine.ready
+
+    # -- the loop's side
+
+    def patience_s(self) -> float:
+        """How long the loop may sleep on its pipe before the next `pump`."""
+        if self._legs or self._closing or self._waiting or self._stopping:
+            return 0.0
+        return PATIENCE_S if self._engine.is_tidy and not self._reserved else SETTLING_S
+
+    @property
+    def stopped(self) -> bool:
+        """A Stop was obeyed to the end: every BYE is answered, or two seconds have passed."""
+        over = not (self._legs or self._closing or self._recording or self._reserved)
+        return self._stopping and (over or time.monotonic() >= self._stop_by)
+
+    def obey(self, command: Command) -> None:
+        """Answered by events; see `take`."""
+        match command:
+            case Dial():
+                self._waiting.append((command, time.monotonic() + WAIT_FOR_SLOT_S))
+            case Play():
+                self._play(command)
+            case StopPlaying():
+                self._stop_playing(command.call_id)
+            case HangUp():
+                self._hang_up_by_id(command)
+            case Ping():
+                self._events.append(Pong(command.number))
+            case Drain():
+                self._draining = True
+            case Stop():
+                self._stop()
+
+    def pump(self) -> None:
+        """One turn."""
+        self._place_waiting()
+        self._engine.pump(PUMP_MS if self._legs or self._closing else 0)
+        self._watch_messages()
+        now = time.monotonic()
+        for call_id in self._engine.played_out():
+            self._count(self._legs[call_id], now)
+            self._say(self._legs[call_id].finished(now, time.time()))
+        self._tend_all(now)
+        self._publish(now)
+        self._watch_messages()  # what was sent in this turn too: an end is told after its BYE was answered
+        self._tell_ends(now)
+        if self._engine.is_tidy and not (self._legs or self._waiting or self._recording):
+            self._engine.sleep()
+
+    def take(self) -> list[Event]:
+        """Events since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def give_up(self) -> list[Ended]:
+        """End every call now, whoever hears of it; how those ended that `take` has not given out yet."""
+        self._stop()
+        self._watch_messages()
+        told = [event for event in self._events if isinstance(event, Ended)]
+        never = [_never_sent(dial, "the service stopped before it was dialled") for dial, _ in self._waiting]
+        self._waiting.clear()
+        return told + never + [self._facts(leg) for leg in self._closing.values()]
+
+    def leave(self) -> None:
+        """Let the last BYEs be answered, two seconds at most; then nothing of the library exists any more."""
+        while not self.stopped:
+            self.pump()
+        self._engine.destroy()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping, self._stop_by = True, time.monotonic() + STOP_S
+        for leg in list(self._legs.values()):
+            self._hang_up(leg, Why.SHUTDOWN)
+
+    # -- dialling
+
+    def _place_waiting(self) -> None:
+        now = time.monotonic()
+        rate = min(self._setup.dials_per_s, DIALS_PER_S_CEILING)
+        self._tokens = min(BURST, self._tokens + (now - self._refilled) * rate)
+        self._refilled = now
+        while self._waiting:
+            dial, give_up_at = self._waiting[0]
+            refusal = self._no_room() or self._place_in_pace(dial)
+            if refusal and now < give_up_at and self._soon():
+                return
+            self._waiting.popleft()
+            if refusal:
+                self._events.append(NoFreeLine(dial.call_id, refusal))
+
+    def _soon(self) -> bool:
+        """Waiting a moment may help: a line is about to be free, or the pace allows another dial."""
+        return not (self._draining or self._stopping) and (bool(self._closing) or self._tokens < 1)
+
+    def _no_room(self) -> str:
+        if self._draining or self._stopping:
+            return "no new calls"
+        taken = len(self._legs) + len(self._closing) + len(self._reserved)
+        return "every line is busy" if taken >= self.ready.capacity else ""
+
+    def _place_in_pace(self, dial: Dial) -> str:
+        """Empty when it was dialled, whatever came of it; else why nothing was sent."""
+        if self._tokens < 1:
+            return "dialled too fast"
+        if dial.call_id in self._legs or dial.call_id in self._closing:
+            return "this call is being dialled already"
+        self._tokens -= 1
+        try:
+            leg = Leg(dial, _file_ms(dial.audio), self._setup.silent_s, time.monotonic())
+        except (OSError, EOFError, wave.Error) as error:
+            self._events.append(Dialling(dial.call_id, time.time(), ""))
+            self._events.append(_never_sent(dial, f"cannot read the audio: {type(error).__name__}"))
+            return ""
+        return self._place(leg)
+
+    def _place(self, leg: Leg) -> str:
+        call_id = leg.dial.call_id
+        self._legs[call_id] = leg
+        problem = self._engine.place(leg.dial)
+        if leg.close is None and problem is None:
+            self._know(leg, self._engine.sip_call_id(call_id))
+        elif leg.close is None and problem is not None:
+            del self._legs[call_id]
+            if problem.status in _NOTHING_SENT:
+                return _NOTHING_SENT[problem.status]
+            leg.error, leg.close = str(problem), Close(time.time(), 0, "", Origin.LOCAL)
+            self._closing[call_id] = leg
+        self._events.append(Dialling(call_id, time.time(), leg.sip_call_id))
+        return ""
+
+    def _know(self, leg: Leg, sip_call_id: str) -> None:
+        leg.sip_call_id = sip_call_id
+        self._by_sip_id[sip_call_id] = leg
+
+    # -- commands on a call
+
+    def _play(self, command: Play) -> None:
+        leg = self._legs.get(command.call_id)
+        if leg is None or not leg.confirmed:
+            return
+        self._stop_playing(command.call_id)
+        try:
+            file_ms = _file_ms(command.audio)
+        except (OSError, EOFError, wave.Error) as error:
+            leg.error = f"cannot read the audio: {type(error).__name__}"
+            self._hang_up(leg, Why.PLAYED_OUT)
+            return
+        leg.replace_script(command, file_ms, time.monotonic())
+
+    def _stop_playing(self, call_id: str) -> None:
+        leg = self._legs.get(call_id)
+        if leg is not None:
+            self._engine.silence(call_id)
+            self._count(leg, time.monotonic())
+            self._say(leg.stopped(time.time()))
+
+    def _hang_up_by_id(self, command: HangUp) -> None:
+        leg = self._legs.get(command.call_id)
+        if leg is not None:
+            self._hang_up(leg, command.why)
+        for waiting in list(self._waiting):
+            if waiting[0].call_id == command.call_id:
+                self._waiting.remove(waiting)
+                self._events.append(NoFreeLine(command.call_id, "given up before it was dialled"))
+
+    def _hang_up(self, leg: Leg, why: Why) -> None:
+        """The end comes back inside `hang_up`; what PJSIP cannot end any more is ended here."""
+        if leg.why is not None or leg.close is not None:
+            return
+        leg.why = why
+        self._count(leg, time.monotonic())
+        problem = self._engine.hang_up(leg.dial.call_id)
+        if problem is not None and leg.close is None:
+            leg.error = str(problem)
+            self.over(leg.dial.call_id, Close(time.time(), 0, "", Origin.LOCAL))
+
+    # -- what the engine tells: inside `pump`, or inside our own calls into it
+
+    def trying(self, call_id: str) -> None:
+        leg = self._legs.get(call_id)
+        if leg is not None:
+            leg.reached(Phase.TRYING)
+
+    def ringing(self, call_id: str, code: int, early_media: bool) -> None:
+        leg = self._legs.get(call_id)
+        if leg is not None:
+            leg.reached(Phase.RINGING)
+            leg.rings += 1
+            if leg.rings <= RINGS_MOST:
+                self._events.append(Ringing(call_id, time.time(), code, early_media))
+
+    def answered(self, call_id: str, codec: str) -> None:
+        leg = self._legs.get(call_id)
+        if leg is not None:
+            leg.codec = codec
+            leg.answer(time.monotonic())
+            self._events.append(Answered(call_id, time.time(), codec))
+
+    def media(self, call_id: str) -> None:
+        leg = self._legs.get(call_id)
+        if leg is not None:
+            leg.media = leg.rewire = True
+
+    def pressed(self, call_id: str, digit: str, method: str) -> None:
+        leg = self._legs.get(call_id)
+        if leg is not None:
+            self._say(leg.press(digit, method, time.time()))
+
+    def stream_over(self, call_id: str, counters: Counters) -> None:
+        leg = self._legs.get(call_id)
+        if leg is not None:
+            leg.bank(counters, time.monotonic())
+
+    def over(self, call_id: str, close: Close) -> None:
+        leg = self._legs.pop(call_id, None)
+        if leg is None:
+            return
+        now = time.monotonic()
+        if not leg.sip_call_id:
+            self._know(leg, close.sip_call_id)
+        self._say(leg.stopped(close.at))
+        leg.close = close
+        leg.settle_by = now if leg.phase is Phase.SILENT else now + SETTLE_S
+        self._closing[call_id] = leg
+
+    def fault(self, call_id: str, words: str) -> None:
+        leg = self._legs.get(call_id)
+        if leg is not None:
+            leg.error = words
+
+    # -- each turn
+
+    def _tend_all(self, now: float) -> None:
+        counting = now >= self._count_at
+        if counting:
+            self._count_at = now + COUNT_S
+        for leg in list(self._legs.values()):
+            if leg.confirmed and leg.media:
+                self._wire(leg, now)
+            if counting and leg.confirmed:
+                self._count(leg, now)
+            if leg.may_speak(now):
+                self._speak(leg)
+            why = leg.due_why(now)
+            if why is not None:
+                self._hang_up(leg, why)
+
+    def _wire(self, leg: Leg, now: float) -> None:
+        if leg.rewire:
+            leg.rewire = False
+            problem = self._engine.connect(leg.dial.call_id, leg.dial.record)
+            if problem is not None:
+                leg.error = str(problem)
+            elif leg.dial.record:
+                self._recording.add(leg.dial.call_id)
+        leg.prepare(now)
+
+    def _speak(self, leg: Leg) -> None:
+        """A file that cannot be played ends this call and no other."""
+        self._count(leg, time.monotonic())
+        problem = self._engine.speak(leg.dial.call_id, leg.script.audio if leg.script else "")
+        if problem is not None:
+            leg.error = str(problem)
+            self._hang_up(leg, Why.PLAYED_OUT)
+            return
+        self._events.append(leg.began(time.time()))
+
+    def _count(self, leg: Leg, now: float) -> None:
+        counters = self._engine.counters(leg.dial.call_id)
+        if counters is not None:
+            leg.count(counters, now)
+
+    def _watch_messages(self) -> None:
+        for at, seen in self._engine.messages():
+            leg = self._by_sip_id.get(seen.sip_call_id)
+            if leg is None:
+                continue
+            leg.watch(seen)
+            if self._setup.ladder and leg.traced < TRACE_MOST and seen.sip_call_id not in self._reserved:
+                leg.traced += 1
+                self._events.append(Trace(leg.dial.call_id, at, seen.sent, seen.peer, masked(seen.text)))
+
+    def _publish(self, now: float) -> None:
+        """The library closes a recorder on its clock's next tick, and writes the header only then: try until it did."""
+        for call_id, target in self._engine.tidy(now):
+            self._publishing[call_id] = (now + PUBLISH_WITHIN_S, target)
+        for call_id, (give_up_at, target) in list(self._publishing.items()):
+            try:
+                join(target)
+            except (OSError, EOFError, wave.Error) as error:
+                if now < give_up_at:
+                    continue
+                discard(target)
+                leg = self._closing.get(call_id)
+                if leg is not None:
+                    leg.error = f"no recording: {type(error).__name__}"
+            del self._publishing[call_id]
+            self._recording.discard(call_id)
+
+    def _tell_ends(self, now: float) -> None:
+        for call_id, leg in list(self._closing.items()):
+            if call_id in self._recording or (now < leg.settle_by and not leg.settled):
+                continue
+            del self._closing[call_id]
+            self._events.append(self._facts(leg))
+            if leg.settled:
+                self._by_sip_id.pop(leg.sip_call_id, None)
+            else:
+                self._reserved[leg.sip_call_id] = (now + SILENT_SLOT_S, leg)
+        for sip_call_id, (until, leg) in list(self._reserved.items()):
+            if leg.settled or now >= until:
+                del self._reserved[sip_call_id]
+                self._by_sip_id.pop(sip_call_id, None)
+
+    def _facts(self, leg: Leg) -> Ended:
+        target = leg.dial.record if leg.confirmed else None
+        made = target is not None and (leg.dial.call_id in self._recording or Path(target).exists())
+        return leg.ended(target if made else None)
+
+    def _say(self, event: Event | None) -> None:
+        if event is not None:
+            self._events.append(event)
+
+
+def _never_sent(dial: Dial, error: str) -> Ended:
+    return Ended(dial.call_id, time.time(), 0, "", Origin.LOCAL, Phase.SILENT, sent=False, error=error)
+
+
+def _file_ms(path: str) -> int:
+    """Length of a WAV by its header. Raises OSError, EOFError or wave.Error."""
+    with wave.open(path, "rb") as file:
+        return round(1000 * file.getnframes() / file.getframerate())

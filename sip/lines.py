@@ -1,0 +1,344 @@
+"""The asyncio face of a trunk's line processes: a pool that grows on demand, shrinks when idle, survives its dead."""
+
+import asyncio
+import contextlib
+import ipaddress
+import math
+import re
+import signal
+import socket
+import time
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from sip.commands import Dial, Drain
+from sip.events import Ended, Origin, Phase
+from sip.line import Capacity, Leg, LineError, LinesDown, NoFreeLine
+from sip.lineprocess import LineProcess, ProcessStatus, StillbornLeg
+from sip.ports import NoFreePorts, claim, free_sip_port
+from sip.prefork import Prefork, PreforkError
+from sip.setup import DIALS_PER_S_CEILING, SILENT_S, LineSetup
+from sip.trunk import Transport, Trunk
+
+log = structlog.get_logger(__name__)
+
+BEAT_S = 2.5
+SPARE_PROCESSES = 2  # lines that wait for a lost BYE to time out must not cost capacity
+BACKOFF_FIRST_S = 0.1
+BACKOFF_MOST_S = 30.0
+TRIES_MORE = 2  # a dial may meet a process that dies as it starts, or one whose lines are just taken
+WORTH_WAITING_S = 2.0  # a dial waits for a process that may be started again so soon; later it is told "down"
+CLOSE_WITHIN_S = 5.0
+KILLED_WITHIN_S = 1.0
+RESOLVED_FOR_S = 60.0
+_HOST = re.compile(r"sips?:(?:[^@>]*@)?(\[[0-9A-Fa-f:.]+\]|[^:;>?@]+)(?::(\d+))?")
+
+
+class Lines:
+    """`Line` for one trunk, over PJSIP. Made in a running event loop; `start` before the first dial.
+
+    `most`: concurrent calls, over all processes. `rtp_base`: first RTP port, 0 for free ones. `sip_base`: first SIP
+    port, 0 for free ones. `journal_dir`: read it with `sip.lastwords.read_journals` before dialling again after a
+    crash. `any_interface`: the operator's word that binding to 0.0.0.0 is meant. `keep`: processes that stay although
+    idle; with 0 the first dial after a pause takes some 10 ms more. Raises nothing until `start`.
+    """
+
+    def __init__(
+        self,
+        trunk: Trunk,
+        *,
+        most: int,
+        journal_dir: Path,
+        rtp_base: int = 0,
+        sip_base: int = 0,
+        idle_s: float = 60.0,
+        keep: int = 1,
+        ladder: bool = True,
+        silent_s: float = SILENT_S,
+        recycle_after: int = 2000,
+        beat_s: float = BEAT_S,
+        any_interface: bool = False,
+    ) -> None:
+        self._trunk = trunk
+        self._most = most
+        self._journal_dir = journal_dir.absolute()
+        self._rtp_base, self._sip_base = rtp_base or trunk.rtp.port_base, sip_base
+        self._idle_s, self._keep, self._recycle_after = idle_s, keep, recycle_after
+        self._ladder, self._silent_s, self._beat_s = ladder, silent_s, beat_s
+        self._any_interface = any_interface
+        self._prefork = Prefork()
+        self._preparing = asyncio.Lock()
+        self._processes: list[LineProcess] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = self._closing = False
+        self._call_ended = asyncio.Event()
+        self._deaths = 0
+        self._not_before = 0.0
+        self._reason = ""
+        self._beats = 0
+        self._resolved: dict[str, tuple[float, str]] = {}
+
+    # -- the Line port
+
+    def capacity(self) -> Capacity:
+        return Capacity(self._most, sum(process.taken for process in self._processes))
+
+    async def dial(self, command: Dial) -> Leg:
+        """Returns once the INVITE is on its way, or may be. Raises NoFreeLine or LinesDown: then nothing was sent."""
+        routed = await self._route(command)
+        if routed is None:
+            # What PJSIP itself reports for a name that nobody knows.
+            unknown = Ended(
+                command.call_id,
+                time.time(),
+                502,
+                "Bad Gateway",
+                Origin.LOCAL,
+                Phase.SILENT,
+                sent=False,
+                error="no such name",
+            )
+            return StillbornLeg(unknown)
+        why_not: LineError = NoFreeLine("every line is busy")
+        for _ in range(len(self._processes) + TRIES_MORE):
+            if self._closing or self._draining:
+                raise NoFreeLine("no new calls: the service is stopping")
+            if any(command.call_id in process.legs for process in self._processes):
+                raise LineError("this call is being dialled already")
+            if self.capacity().free < 1:
+                raise NoFreeLine("every line is busy")
+            process = self._with_room() or await self._grow()
+            try:
+                leg = await process.dial(routed)
+            except LinesDown as down:
+                if process.refused is not None:
+                    raise
+                why_not = down  # nothing was sent: another process may do better
+                continue
+            if leg is not None:
+                return leg
+        raise why_not
+
+    async def drain(self) -> None:
+        """No new dials; returns when the last call has ended."""
+        self._draining = True
+        for process in self._processes:
+            process.send(Drain())
+        while any(process.legs for process in self._processes):
+            self._call_ended.clear()
+            await self._call_ended.wait()
+
+    async def aclose(self) -> None:
+        """BYE to every call, then the end of every process. About six seconds at worst; usually some milliseconds."""
+        self._closing = True
+        processes = list(self._processes)
+        for process in processes:
+            process.stop()
+        if not await _all_closed(processes, CLOSE_WITHIN_S):
+            for process in processes:
+                process.kill(signal.SIGKILL)
+            await _all_closed(processes, KILLED_WITHIN_S)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._prefork.aclose()
+
+    # -- more than the port
+
+    async def start(self) -> None:
+        """Returns when one line process is healthy. Raises LinesDown with the reason, and leaves nothing behind."""
+        try:
+            process = await self._grow()
+            await process.started()
+        except LinesDown:
+            await self.aclose()
+            raise
+        self._spawn(self._beat(), "line heart-beat")
+
+    def pids(self) -> tuple[int, ...]:
+        """Line processes that live now."""
+        return tuple(process.pid for process in self._processes if process.pid)
+
+    @property
+    def prefork_pid(self) -> int | None:
+        """The prepared process that line processes are forked from."""
+        return self._prefork.pid
+
+    def status(self) -> tuple[ProcessStatus, ...]:
+        return tuple(ProcessStatus(p.ready, p.taken, p.served) for p in self._processes if p.ready is not None)
+
+    def pid_of(self, call_id: str) -> int | None:
+        """The line process that carries this call."""
+        return next((process.pid for process in self._processes if call_id in process.legs), None)
+
+    # -- the pool
+
+    def _with_room(self) -> LineProcess | None:
+        """The fullest that has room: the others may then go to sleep, or leave."""
+        roomy = [process for process in self._processes if process.has_room()]
+        return max(roomy, key=lambda process: process.taken, default=None)
+
+    async def _grow(self) -> LineProcess:
+        """A new process, started in a task of its own. Raises NoFreeLine or LinesDown."""
+        wait_s = self._not_before - asyncio.get_running_loop().time()
+        if wait_s > WORTH_WAITING_S:
+            raise LinesDown(self._reason)
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+        await self._prepare()
+        roomy = self._with_room()  # somebody else may have grown while we waited
+        if roomy is not None:
+            return roomy
+        per_process = min(self._prefork.calls_per_process, self._most)
+        if len(self._processes) >= math.ceil(self._most / per_process) + SPARE_PROCESSES:
+            raise NoFreeLine("every line process is full")
+        try:
+            return self._new_process(per_process)
+        except NoFreePorts as error:
+            raise LinesDown(str(error)) from None
+
+    async def _prepare(self) -> None:
+        async with self._preparing:
+            if self._prefork.alive:
+                return
+            await self._prefork.aclose()
+            self._prefork = Prefork()
+            try:
+                await self._prefork.start()
+            except PreforkError as error:
+                self._stumble(str(error))
+                raise LinesDown(str(error)) from None
+
+    def _new_process(self, calls: int) -> LineProcess:
+        address = self._trunk.bind_address
+        ports = claim(address, self._rtp_base, calls)
+        setup = LineSetup(
+            trunk=self._trunk,
+            capacity=calls,
+            rtp_base=ports.base,
+            rtp_range=ports.range,
+            journal_dir=str(self._journal_dir),
+            sip_port=free_sip_port(address, self._sip_base, self._most),
+            ladder=self._ladder,
+            dials_per_s=min(DIALS_PER_S_CEILING, max(1.0, self._trunk.cps)),
+            silent_s=self._silent_s,
+            any_interface=self._any_interface,
+        )
+        process = LineProcess(setup, ports, self._changed)
+        self._processes.append(process)
+        self._spawn(process.live(self._prefork), "line process")
+        return process
+
+    def _changed(self, process: LineProcess) -> None:
+        """A call ended, or the process is dead and all its calls have ended."""
+        self._call_ended.set()
+        if process.is_closed:
+            self._bury(process)
+
+    def _bury(self, process: LineProcess) -> None:
+        """Its successor comes at once the first time, later each time."""
+        self._processes.remove(process)
+        how = self._prefork.exits.pop(process.pid, "")
+        if process.leaving or self._closing:
+            self._deaths = 0
+            return
+        if process.refused is not None:
+            # The same answer would come again: only a dial, and not soon, tries once more.
+            self._reason = process.refused
+            self._not_before = asyncio.get_running_loop().time() + BACKOFF_MOST_S
+            log.error("line process refused to start", reason=process.refused)
+            return
+        self._deaths = 1 if process.served else self._deaths + 1
+        self._stumble(process.unborn or "line processes die as soon as they start")
+        log.error("line process died", pid=process.pid, exit=how, deaths=self._deaths, reason=process.unborn)
+        if len(self._processes) < self._keep and not self._draining:
+            self._spawn(self._replace(), "line process successor")
+
+    def _stumble(self, reason: str) -> None:
+        self._reason = reason
+        delay_s = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(self._deaths, 20))
+        self._not_before = asyncio.get_running_loop().time() + delay_s
+
+    async def _replace(self) -> None:
+        await asyncio.sleep(max(0.0, self._not_before - asyncio.get_running_loop().time()))
+        with contextlib.suppress(LineError):
+            await self._grow()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._beat_s)
+            self._beats += 1
+            for process in list(self._processes):
+                process.beat(self._beats)
+            self._shrink()
+
+    def _shrink(self) -> None:
+        """Idle for long, or old: leave. The library grows by some kilobytes a call."""
+        now = asyncio.get_running_loop().time()
+        staying = [process for process in self._processes if not process.leaving]
+        for process in staying[::-1]:
+            if process.taken or process.ready is None:
+                continue
+            old = process.served >= self._recycle_after
+            spare = len(staying) > self._keep and now - process.idle_since > self._idle_s
+            if old or spare:
+                staying.remove(process)
+                process.stop()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- names
+
+    async def _route(self, command: Dial) -> Dial | None:
+        """PJSIP would resolve a name inside the call, blocking three others. None: nobody knows the name."""
+        found = _HOST.search(command.uri)
+        if found is None:
+            return command
+        host, port = found[1].strip("[]"), int(found[2] or 5060)
+        if self._is_address(host):
+            return command
+        address = await self._resolve(host, port)
+        return None if address is None else replace(command, route=address)
+
+    async def _resolve(self, host: str, port: int) -> str | None:
+        loop = asyncio.get_running_loop()
+        key = f"{host}:{port}"
+        until, address = self._resolved.get(key, (0.0, ""))
+        if until > loop.time():
+            return address
+        kind = socket.SOCK_STREAM if self._trunk.uris[0].transport is Transport.TCP else socket.SOCK_DGRAM
+        family = socket.AF_INET6 if ":" in self._trunk.bind_address else socket.AF_INET
+        try:
+            answers = await loop.getaddrinfo(host, port, family=family, type=kind)
+        except OSError as error:
+            log.warning("trunk name not found", host=host, error=str(error))
+            return None
+        found = str(answers[0][4][0])
+        address = f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
+        self._resolved[key] = (loop.time() + RESOLVED_FOR_S, address)
+        return address
+
+    @staticmethod
+    def _is_address(host: str) -> bool:
+        try:
+            ipaddress.ip_address(host)
+        except ValueError:
+            return False
+        return True
+
+
+async def _all_closed(processes: list[LineProcess], within_s: float) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            for process in processes:
+                await process.closed()
+    except TimeoutError:
+        return False
+    return True

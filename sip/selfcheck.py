@@ -1,0 +1,114 @@
+"""The start-up self-check: what PJSIP says is in force, against what may never be. Pure.
+
+The engine reads `Effective` from the library's own objects after they were set, so a setting that was lost on the way
+is found too. A fault means that the line process must not dial.
+"""
+
+from dataclasses import dataclass
+
+from sip.setup import LineSetup
+from sip.trunk import Transport
+
+KNOWN_CODECS = ("PCMA", "PCMU", "G722")
+VERSION_FLOOR = (2, 17)  # the first release without the memory faults known in 2.15.1; older ones need the edge proxy
+CREDENTIAL_MAX = 120  # bytes; the library prints credentials into buffers of fixed size
+TIMER_LEAST_S = 90  # RFC 4028 section 4
+RANGE_PER_CALL = 4  # ports: RTP and RTCP, twice, because they are freed late
+
+
+@dataclass(frozen=True, slots=True)
+class Effective:
+    """Settings as the library reports them."""
+
+    version: str
+    capacity: int
+    codecs: tuple[str, ...]  # enabled ones, names only
+    videos: int
+    ice: bool
+    turn: bool
+    upnp: bool
+    stun: bool
+    nameserver: bool
+    realms: tuple[str, ...]
+    schemes: tuple[str, ...]
+    digest_types: tuple[int, ...]
+    credential_bytes: int  # the longest field
+    srtp: int
+    sip_bound: str
+    rtp_bound: str
+    rtp_base: int
+    rtp_range: int
+    sip_threads: int
+    media_threads: int
+    media_ioqueue: bool
+    main_thread_only: bool
+    auto_close_s: int
+    no_vad: bool
+    echo_tail_ms: int
+    clock_hz: int
+    timer_use: int
+    timer_expires_s: int
+    mwi: bool
+    publish: bool
+
+
+def faults(seen: Effective, told: LineSetup) -> tuple[str, ...]:
+    """Sentences for the operator; empty when the process may dial."""
+    return tuple(sentence for wrong, sentence in _rules(seen, told) if wrong)
+
+
+def warnings(seen: Effective) -> tuple[str, ...]:
+    """What an operator should know, though it stops nothing."""
+    if _version(seen.version) < VERSION_FLOOR:
+        floor = ".".join(map(str, VERSION_FLOOR))
+        return (
+            f"PJSIP {seen.version} is older than {floor}: let only your trunk's addresses reach its SIP and RTP ports",
+        )
+    return ()
+
+
+def _rules(seen: Effective, told: LineSetup) -> tuple[tuple[bool, str], ...]:
+    return (
+        (seen.capacity < 1, "PJSIP reports no line at all"),
+        (seen.capacity != told.capacity, f"PJSIP has {seen.capacity} lines, not the {told.capacity} asked for"),
+        (not seen.codecs, "no codec is enabled"),
+        (not set(seen.codecs) <= set(KNOWN_CODECS), f"a codec other than {', '.join(KNOWN_CODECS)} is enabled"),
+        (seen.videos > 0, "video is compiled in and enabled"),
+        (seen.ice or seen.turn or seen.upnp or seen.stun, "ICE, TURN, STUN or UPnP is on"),
+        (seen.nameserver, "PJSIP's own DNS resolver is on"),
+        (any(realm in ("", "*") for realm in seen.realms), "a credential has no realm of its own"),
+        (any(scheme.lower() != "digest" for scheme in seen.schemes), "a credential is not for digest"),
+        (any(kind != 0 for kind in seen.digest_types), "a credential is a pre-computed digest"),
+        (seen.credential_bytes > CREDENTIAL_MAX, f"a credential is longer than {CREDENTIAL_MAX} bytes"),
+        (seen.srtp > 0 and not _over_tls(told), "SRTP without TLS shows its keys to everybody on the way"),
+        (not told.any_interface and _unbound(seen.sip_bound), "SIP listens on every interface"),
+        (not told.any_interface and _unbound(seen.rtp_bound), "RTP listens on every interface"),
+        (seen.rtp_base % 2 != 0, "the RTP range begins with an odd port"),
+        (seen.rtp_base <= 0 or seen.rtp_range < RANGE_PER_CALL * seen.capacity, "the RTP range is too small"),
+        (seen.sip_threads != 0 or seen.media_threads != 0 or seen.media_ioqueue, "PJSIP has threads of its own"),
+        (not seen.main_thread_only, "PJSIP may call back from other threads"),
+        (seen.auto_close_s != -1, "the sound clock stops by itself"),
+        (not seen.no_vad, "silence would not be sent"),
+        (seen.echo_tail_ms != 0, "the echo canceller is on"),
+        (seen.clock_hz != 8000, "the sound clock is not at 8 kHz"),
+        (seen.timer_use != 3, "session timers are not always asked for"),
+        (seen.timer_expires_s != told.trunk.session_expires_s, "the session timer has another length"),
+        (seen.timer_expires_s < TIMER_LEAST_S, f"the session timer is shorter than the {TIMER_LEAST_S} s of RFC 4028"),
+        (seen.mwi or seen.publish, "message waiting or publishing is on"),
+    )
+
+
+def _unbound(address: str) -> bool:
+    return address in ("", "0.0.0.0", "::")
+
+
+def _over_tls(told: LineSetup) -> bool:
+    return all(uri.transport is Transport.TLS for uri in told.trunk.uris)
+
+
+def _version(text: str) -> tuple[int, int]:
+    numbers = text.split("-")[0].split(".")
+    try:
+        return int(numbers[0]), int(numbers[1])
+    except (IndexError, ValueError):
+        return 0, 0

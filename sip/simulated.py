@@ -1,0 +1,312 @@
+"""SimulatedLine, the twin of `Lines`: calls without SIP, told by the same state machine as real ones (sip/legs.py).
+
+What happens to a call is read from the number that is dialled, as with the catch-all phone. `speed` 10 makes ten
+simulated seconds of one real one.
+"""
+
+import asyncio
+import re
+import time
+import wave
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+
+from sip.commands import AfterScript, Dial, HangUp, Play, StopPlaying, Why
+from sip.events import Answered, Ended, LineEvent, Origin, Phase, Ringing
+from sip.legs import Close, Counters, Leg
+from sip.line import Capacity, LineError, NoFreeLine
+from sip.messages import Answer
+from sip.setup import SILENT_S
+
+PACKETS_PER_S = 50
+CALLS_PER_PROCESS = 4  # as many calls are lost together as with the real library
+_USER = re.compile(r"sips?:\+?(\d+)@")
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """What the far end does. Times in seconds: ringing and a refusal from the INVITE, the rest from the answer.
+
+    `rings_after_s` None: nothing before the final answer, and no answer at all when `refusal` is None too.
+    """
+
+    rings_after_s: float | None = 0.02
+    answers_after_s: float | None = 0.3  # after ringing began; None: never
+    refusal: Answer | None = None
+    refuses_after_s: float = 0.02
+    hangs_up_after_s: float | None = None
+    presses: tuple[tuple[float, str], ...] = ()  # seconds after the end of the first playing, key
+    sends_audio: bool = True
+
+
+def _refuses(
+    code: int, reason: str, q850: int | None = None, after_s: float = 0.02, wait_s: int | None = None
+) -> Callee:
+    header = f"Q.850;cause={q850}" if q850 else None
+    rings = 0.02 if after_s > 1 else None
+    return Callee(rings, None, Answer(code, reason, header, q850, wait_s), after_s)
+
+
+ANSWERS = Callee()
+MAGIC: Mapping[str, Callee] = {
+    "12025550101": _refuses(486, "Busy Here", 17),
+    "12025550102": Callee(answers_after_s=None),
+    "12025550103": _refuses(603, "Decline", 21),
+    "12025550104": _refuses(404, "Not Found", 1),
+    "12025550105": _refuses(480, "Temporarily Unavailable", 20, after_s=2.0),
+    "12025550106": _refuses(503, "Service Unavailable", wait_s=5),
+    "12025550108": Callee(hangs_up_after_s=2.0),
+    "12025550109": Callee(sends_audio=False),
+    "12025550110": Callee(presses=((0.5, "1"),)),
+    "12025550111": Callee(presses=((0.5, "2"),)),
+    "12025550112": Callee(presses=((0.5, "9"),)),
+    "12025550113": Callee(presses=((0.5, "7"), (2.0, "1"))),
+    "12025550115": Callee(rings_after_s=8.0),
+    "12025550117": _refuses(407, "Proxy Authentication Required"),
+}
+
+
+def magic(number: str) -> Callee:
+    """The far end at this number: every number without a row answers and listens."""
+    return MAGIC.get(number, ANSWERS)
+
+
+class SimulatedLine:
+    """`Line` without a telephone."""
+
+    def __init__(self, *, most: int = 20, speed: float = 1.0, callee: Callable[[str], Callee] = magic) -> None:
+        self._most, self._speed, self._callee = most, speed, callee
+        self._legs: dict[str, SimulatedLeg] = {}
+        self._draining = False
+
+    def capacity(self) -> Capacity:
+        return Capacity(self._most, len(self._legs))
+
+    async def dial(self, command: Dial) -> "SimulatedLeg":
+        """Raises NoFreeLine: then nothing was sent."""
+        if self._draining or len(self._legs) >= self._most:
+            raise NoFreeLine("every line is busy" if not self._draining else "no new calls: the service is stopping")
+        if command.call_id in self._legs:
+            raise LineError("this call is being dialled already")
+        user = _USER.search(command.uri)
+        callee = self._callee(user[1] if user else "")
+        leg = SimulatedLeg(command, callee, self._speed, over=lambda: self._legs.pop(command.call_id, None))
+        leg.process = self._process_with_room()
+        self._legs[command.call_id] = leg
+        return leg
+
+    async def drain(self) -> None:
+        self._draining = True
+        while self._legs:
+            await asyncio.wait([leg.task for leg in self._legs.values()])
+
+    async def aclose(self) -> None:
+        for leg in list(self._legs.values()):
+            await leg.hang_up(Why.SHUTDOWN)
+        await self.drain()
+
+    def lose(self, call_id: str) -> None:
+        """The line process that carries this call dies: every call on it ends lost, and no other."""
+        dead = self._legs[call_id].process
+        for leg in list(self._legs.values()):
+            if leg.process == dead:
+                leg.wishes.put_nowait(None)
+
+    def _process_with_room(self) -> int:
+        taken = [leg.process for leg in self._legs.values()]
+        return next(n for n in range(len(taken) + 1) if taken.count(n) < CALLS_PER_PROCESS)
+
+
+@dataclass(slots=True)
+class _Course:
+    """What is still to come from the far end: moments in simulated seconds."""
+
+    rings_at: float | None
+    answers_at: float | None
+    refuses_at: float | None
+    hangs_up_at: float | None = None
+    presses: list[tuple[float, str]] = field(default_factory=list)
+    plays_until: float | None = None
+
+    def next(self) -> float | None:
+        moments = [self.rings_at, self.answers_at, self.refuses_at, self.hangs_up_at, self.plays_until]
+        return min([at for at in moments if at is not None] + [at for at, _ in self.presses], default=None)
+
+
+class SimulatedLeg:
+    """One simulated call: a task that lives until `Ended`."""
+
+    def __init__(self, dial: Dial, callee: Callee, speed: float, over: Callable[[], object]) -> None:
+        self._dial, self._callee, self._speed = dial, callee, speed
+        self._over = over
+        self.process = 0
+        self._events: asyncio.Queue[LineEvent] = asyncio.Queue()
+        self.wishes: asyncio.Queue[Play | StopPlaying | HangUp | None] = asyncio.Queue()
+        self._began = asyncio.get_running_loop().time()
+        self._answered_at = 0.0
+        self._leg = Leg(dial, 0, SILENT_S, 0.0, invited=True)
+        rings, answers = callee.rings_after_s, callee.answers_after_s
+        self._course = _Course(
+            rings_at=rings,
+            answers_at=(rings or 0.0) + answers if rings is not None and answers is not None else None,
+            refuses_at=callee.refuses_after_s if callee.refusal else None,
+        )
+        self.task = asyncio.create_task(self._live(), name=f"simulated call {dial.call_id}")
+
+    @property
+    def call_id(self) -> str:
+        return self._dial.call_id
+
+    async def events(self) -> AsyncIterator[LineEvent]:
+        while True:
+            event = await self._events.get()
+            yield event
+            if isinstance(event, Ended):
+                return
+
+    async def play(self, audio: str, then: AfterScript) -> None:
+        self.wishes.put_nowait(Play(self.call_id, audio, then))
+
+    async def stop_playing(self) -> None:
+        self.wishes.put_nowait(StopPlaying(self.call_id))
+
+    async def hang_up(self, why: Why) -> None:
+        self.wishes.put_nowait(HangUp(self.call_id, why))
+
+    # -- the life of a call
+
+    def _now(self) -> float:
+        return (asyncio.get_running_loop().time() - self._began) * self._speed
+
+    async def _live(self) -> None:
+        try:
+            self._leg.file_ms = _file_ms(self._dial.audio)
+        except (OSError, EOFError, wave.Error) as error:
+            self._leg.invited, self._leg.error = False, f"cannot read the audio: {type(error).__name__}"
+            self._close(0, "", Origin.LOCAL)
+        self._leg.audio_ms = self._leg.file_ms * self._dial.repeat
+        while self._leg.close is None:
+            self._turn(self._now())
+            if self._leg.close is None:
+                await self._pause()
+
+    async def _pause(self) -> None:
+        """Until something is due, or somebody wishes something."""
+        leg, now = self._leg, self._now()
+        speak_at = leg.script.speak_at if leg.script else None
+        moments = [self._course.next(), speak_at, min(leg.due.values(), default=None)]
+        until = min((at for at in moments if at is not None), default=now + 1.0)
+        try:
+            async with asyncio.timeout(max(0.0, until - now) / self._speed):
+                wish = await self.wishes.get()
+        except TimeoutError:
+            return
+        self._count()
+        if wish is None:
+            self._lost()
+        elif isinstance(wish, HangUp):
+            self._hang_up(wish.why)
+        elif leg.confirmed:
+            self._say(leg.stopped(time.time()))
+            self._course.plays_until = None
+            if isinstance(wish, Play):
+                leg.replace_script(wish, _file_ms(wish.audio), self._now())
+
+    def _turn(self, now: float) -> None:
+        """What is due by now, in the order in which a line would see it."""
+        leg, course = self._leg, self._course
+        self._count()
+        if course.rings_at is not None and course.rings_at <= now:
+            course.rings_at = None
+            leg.reached(Phase.RINGING)
+            self._say(Ringing(self.call_id, time.time(), 180))
+        refusal = self._callee.refusal
+        if refusal is not None and course.refuses_at is not None and course.refuses_at <= now:
+            leg.reached(Phase.TRYING)
+            self._close(refusal.code, refusal.reason, Origin.REMOTE, refusal)
+            return
+        if course.answers_at is not None and course.answers_at <= now:
+            self._answer(now)
+        self._speech(now)
+        self._far_end(now)
+        why = leg.due_why(now)
+        if why is not None:
+            self._hang_up(why)
+
+    def _answer(self, now: float) -> None:
+        leg, course = self._leg, self._course
+        course.answers_at = None
+        self._answered_at = now
+        leg.codec = "PCMA"
+        leg.answer(now)
+        leg.prepare(now)
+        self._say(Answered(self.call_id, time.time(), "PCMA"))
+        if self._callee.hangs_up_after_s is not None:
+            course.hangs_up_at = now + self._callee.hangs_up_after_s
+
+    def _speech(self, now: float) -> None:
+        leg, course = self._leg, self._course
+        if course.plays_until is not None and course.plays_until <= now:
+            course.plays_until = None
+            played = leg.finished(now, time.time())
+            self._say(played)
+            if played is not None and not leg.digits:
+                course.presses = [(now + after, key) for after, key in self._callee.presses]
+        if leg.may_speak(now) and leg.script is not None:
+            file_ms = leg.script.file_ms
+            self._say(leg.began(time.time()))
+            course.plays_until = now + file_ms / 1000
+
+    def _far_end(self, now: float) -> None:
+        course = self._course
+        while course.presses and course.presses[0][0] <= now:
+            self._say(self._leg.press(course.presses.pop(0)[1], "rfc4733", time.time()))
+        if course.hangs_up_at is not None and course.hangs_up_at <= now:
+            self._close(200, "OK", Origin.REMOTE)
+
+    def _count(self) -> None:
+        if self._leg.confirmed:
+            packets = int((self._now() - self._answered_at) * PACKETS_PER_S) + 1
+            heard = packets if self._callee.sends_audio else 0
+            self._leg.count(Counters(sent=packets, received=heard), self._now())
+
+    def _hang_up(self, why: Why) -> None:
+        if self._leg.close is None:
+            self._leg.why = why
+            if self._leg.phase is Phase.RINGING:
+                self._leg.final = Answer(487, "Request Terminated")
+            self._close(0, "", Origin.LOCAL)
+
+    def _close(self, code: int, reason: str, origin: Origin, answer: Answer | None = None) -> None:
+        self._say(self._leg.stopped(time.time()))
+        self._leg.close = Close(time.time(), code, reason, origin, answer=answer)
+        self._say(self._leg.ended())
+
+    def _lost(self) -> None:
+        leg = self._leg
+        leg.close = Close(time.time(), 0, "", Origin.LOCAL)
+        answered = leg.phase is Phase.ANSWERED
+        self._say(
+            Ended(
+                self.call_id,
+                time.time(),
+                200 if answered else 0,
+                "OK" if answered else "",
+                Origin.LOCAL,
+                leg.phase,
+                lost=True,
+                digits=leg.digits,
+                error="the line process died",
+            )
+        )
+
+    def _say(self, event: LineEvent | None) -> None:
+        if event is not None:
+            self._events.put_nowait(event)
+        if isinstance(event, Ended):
+            self._over()
+
+
+def _file_ms(path: str) -> int:
+    with wave.open(path, "rb") as file:
+        return round(1000 * file.getnframes() / file.getframerate())
