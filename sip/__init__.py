@@ -3,7 +3,8 @@
 commands.py events.py   frozen values that cross the pipe, both with our call_id
 setup.py      what a line process is told first    wire.py   value <-> frame: length + JSON, known types only
 trunk.py      Trunk: where calls leave          uri.py      digits + trunk -> URI and headers (pure)
-outcomes.py   how a leg ended -> ending, cause, retry class (pure table)
+trunk_file.py the operator's TOML -> Trunks     trunk_section.py  one table of it, every mistake named
+outcomes.py   how a leg ended -> ending, cause, retry class (pure table)          causes.py   its words
 ladder.py     SIP messages seen -> ladder and text, secrets hidden (pure)
 line.py       Line port: dial, hang up, events, capacity
 lines.py      the asyncio face: a pool of line processes    lineprocess.py  one of them, seen from outside

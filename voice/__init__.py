@@ -2,6 +2,7 @@
 
 calls.py      Call, its states, advance(call, fact) (pure)      messages.py  Message and Recipient (pure)
 flows.py      what happens on an answered call (pure)           explain.py   cause -> sentence, fault, next step
+explanations.py  the words of explain.py (data)
 sending.py    the verbs: send_voice, place_call, cancel, find, list
 store.py      CallStore port and ValkeyCallStore                store_memory.py  its twin          lua/
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain

@@ -1,0 +1,200 @@
+"""SIP messages seen on the wire -> a ladder of rows, as JSON or as text, with what is secret taken out. Pure.
+
+The parser is total: whatever a peer sends becomes a row. Sizes are bounded: a hostile peer cannot fill the store.
+Nonces of challenges stay (they are not secret, and a wrong login cannot be explained without them).
+"""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sip.events import Trace
+
+ROWS_MAX = 200
+TEXT_MAX = 4096  # characters of one message that are kept; an INVITE of ours is below 1300
+FIRST_LINE_MAX = 160
+SLOW_MS = 2000  # a gap worth pointing at
+HIDDEN = "(hidden)"
+
+# The value runs to the next line that is not a continuation (RFC 3261 section 7.3.1). A bare CR ends a line for some
+# parsers and not for others: as a start it counts, as an end it does not, so nothing slips through between the two.
+_CREDENTIALS = re.compile(
+    r"(?:(?<=[\r\n])|\A)([ \t]*)(authorization|proxy-authorization)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE
+)
+_SDP_KEYS = re.compile(r"(?:(?<=[\r\n])|\A)(a=crypto:|a=key-mgmt:|k=)[^\n]*", re.IGNORECASE)  # RFC 4568, 4567, 8866
+_INFO = re.compile(r"\A\s*INFO\s|(?:(?<=[\r\n]))cseq[ \t]*:[ \t]*\d+[ \t]+INFO\b", re.IGNORECASE)
+_BODY = re.compile(r"\r?\n\r?\n|\r\r")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+
+_MEDIA = re.compile(r"^m=audio[ ]+\d[^ \n]*[ ]+\S+[ ]+([0-9 ]+)", re.MULTILINE)
+_RTPMAP = re.compile(r"^a=rtpmap:(\d{1,3})[ ]+([A-Za-z0-9.-]{1,32})/", re.MULTILINE)
+_STATIC = {"0": "PCMU", "3": "GSM", "4": "G723", "8": "PCMA", "9": "G722", "18": "G729"}  # RFC 3551 section 6
+_CODECS_MAX = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One message. `at`: Unix seconds. `delta_ms`: since the row before. `size`: characters as it was on the wire."""
+
+    at: float
+    delta_ms: int
+    sent: bool
+    peer: str
+    first_line: str
+    sdp: bool
+    codecs: tuple[str, ...]
+    size: int
+    text: str
+
+
+Ladder = tuple[Row, ...]
+
+
+def masked(text: str | bytes) -> str:
+    """The message without credentials, media keys and INFO bodies (key presses). Repeating it changes nothing."""
+    said = _text(text)
+    body = _BODY.search(said)
+    if body and _INFO.search(said[: body.end()]):
+        said = said[: body.end()] + (HIDDEN if said[body.end() :].strip() else "")
+    said = _CREDENTIALS.sub(rf"\1\2: {HIDDEN}", said)
+    said = _SDP_KEYS.sub(rf"\1{HIDDEN}", said)
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", said)
+
+
+def ladder(traces: Iterable[Trace]) -> Ladder:
+    """Rows in order of time, at most `ROWS_MAX`: the first half and the last, when there are more."""
+    seen = sorted(traces, key=lambda trace: trace.at)
+    if len(seen) > ROWS_MAX:
+        seen = seen[: ROWS_MAX // 2] + seen[-ROWS_MAX // 2 :]
+    rows: list[Row] = []
+    for trace in seen:
+        before = rows[-1].at if rows else trace.at
+        rows.append(_row(trace, round((trace.at - before) * 1000)))
+    return tuple(rows)
+
+
+def _row(trace: Trace, delta_ms: int) -> Row:
+    text = masked(trace.text)
+    codecs = _codecs(text[:TEXT_MAX])
+    return Row(
+        at=trace.at,
+        delta_ms=delta_ms,
+        sent=trace.sent,
+        peer=_CONTROL.sub("", trace.peer)[:64],
+        first_line=_first_line(text),
+        sdp=codecs is not None,
+        codecs=codecs or (),
+        size=len(trace.text),
+        text=text[:TEXT_MAX],
+    )
+
+
+def _text(raw: str | bytes) -> str:
+    """At most 64 Ki (the largest UDP datagram), as UTF-8 (RFC 3261 section 7) as far as it is."""
+    octets = raw[:65536] if isinstance(raw, bytes) else raw[:65536].encode("utf-8", "replace")
+    return octets.decode("utf-8", "replace")
+
+
+def _first_line(text: str) -> str:
+    line = re.split(r"[\r\n]", text.lstrip("\r\n"), maxsplit=1)[0]
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line.strip())[
+        :FIRST_LINE_MAX
+    ]
+
+
+def _codecs(text: str) -> tuple[str, ...] | None:
+    """Names of the audio formats in the SDP, in order of preference; None without SDP for audio."""
+    media = _MEDIA.search(text)
+    if media is None:
+        return None
+    names = _STATIC | {number: name.upper() for number, name in _RTPMAP.findall(text)}
+    return tuple(_short(names.get(number, number)) for number in media[1].split()[:_CODECS_MAX])
+
+
+def _short(codec: str) -> str:
+    return "tel" if codec == "TELEPHONE-EVENT" else codec[:16]
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """A JSON array: `at` RFC 3339 in UTC with milliseconds, `direction` sent or received, the rest as in Row."""
+    return json.dumps([_as_object(row) for row in rows], ensure_ascii=False, separators=(",", ":"))
+
+
+def _as_object(row: Row) -> dict[str, Any]:
+    return {
+        "at": datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "delta_ms": row.delta_ms,
+        "direction": "sent" if row.sent else "received",
+        "peer": row.peer,
+        "first_line": row.first_line,
+        "sdp": row.sdp,
+        "codecs": list(row.codecs),
+        "size": row.size,
+        "text": row.text,
+    }
+
+
+def from_json(text: str) -> Ladder:
+    """The rows of `as_json`, times to the millisecond. Raises ValueError or KeyError for anything else."""
+    return tuple(
+        Row(
+            at=datetime.fromisoformat(row["at"]).timestamp(),
+            delta_ms=row["delta_ms"],
+            sent=row["direction"] == "sent",
+            peer=row["peer"],
+            first_line=row["first_line"],
+            sdp=row["sdp"],
+            codecs=tuple(row["codecs"]),
+            size=row["size"],
+            text=row["text"],
+        )
+        for row in json.loads(text)
+    )
+
+
+_LANE = 44  # characters between the two lanes
+_GAP = 12  # for the time
+
+
+def as_text(rows: Sequence[Row], us: str, them: str) -> str:
+    """A ladder to read: requests solid, provisional answers dotted, final answers double; time since the row before."""
+    left, right = us[:_LANE], them[:_LANE]
+    lines = [f"{'Δ ms':>{_GAP - 4}}    {left}{right:>{max(_LANE + 2 - len(left), len(right) + 1)}}"]
+    lines += [_line(row) + _slow(row, before) for before, row in zip((None, *rows), rows, strict=False)]
+    return "\n".join(line.rstrip() for line in lines) + "\n"
+
+
+def _line(row: Row) -> str:
+    stroke = _stroke(row.first_line)
+    label = f" {_label(row)} "[: _LANE - 6]
+    arrow = f"{stroke * 6}{label}".ljust(_LANE - 1, stroke)
+    drawn = f"{arrow}►" if row.sent else f"◄{arrow}"
+    return f"{f'{row.delta_ms:+d}':>{_GAP - 4}}    │{drawn}│"
+
+
+def _slow(row: Row, before: Row | None) -> str:
+    """An answer that took long; not the one after 18x (a person takes time), nor a request (a talk takes time)."""
+    rang = before is not None and before.first_line.startswith("SIP/2.0 18")
+    if rang or row.delta_ms < SLOW_MS or not row.first_line.startswith("SIP/2.0 "):
+        return ""
+    return f"  ← slow: {row.delta_ms / 1000:.1f} s"
+
+
+def _stroke(first_line: str) -> str:
+    if not first_line.startswith("SIP/2.0 "):
+        return "─"
+    return "·" if first_line[8:9] == "1" else "═"
+
+
+def _label(row: Row) -> str:
+    """`INVITE (auth) (SDP PCMA,PCMU,tel)`, `180 Ringing`."""
+    words = row.first_line.removeprefix("SIP/2.0 ") if row.first_line.startswith("SIP/2.0 ") else _method(row)
+    return words + (f" (SDP {','.join(row.codecs)})" if row.sdp else "")
+
+
+def _method(row: Row) -> str:
+    method = row.first_line.split(" ", 1)[0] or "(empty)"
+    return f"{method} (auth)" if _CREDENTIALS.search(row.text) else method
