@@ -5,9 +5,12 @@ reading.py    how numbers, dates, money, phone numbers and codes are spoken (pur
 ssml.py       the small SSML subset we understand, as pieces to render (pure)
 speech.py     SpeechEngine port, SpeechError, the chain with fallback
 google.py  offline.py     the engines: gTTS; flite and espeak-ng          spelling.py  ToneEngine, the twin
-audio.py      decode, resample, level, trim; refuses silence and bombs
+audio.py      decode, resample, level, trim, join; refuses silence and bombs
+loudness.py   how loud, and where anything is heard (pure)
+bounded.py    one child program within time, memory and output; the programs: decoder.py  espeak.py
 fetch.py      a caller's audio file, downloaded within limits
-library.py    PromptLibrary: the path for a prompt; one render per key at a time; disk budget
+library.py    PromptLibrary: the audio for a prompt; one render per key at a time
+shelf.py      its files: a WAV and its sidecar, disk budget, scratch folder
 heard.py      compares what was sent with what a phone recorded (pure)
 tones.py      DTMF, beep, ringback: made and recognised (pure)
 """

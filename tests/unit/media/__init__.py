@@ -1,0 +1,1 @@
+"""The speech and audio half of media/."""
