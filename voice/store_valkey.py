@@ -81,7 +81,11 @@ class ValkeyCallStore:
         owner, lane = message.owner, Lane.of(message.sandbox)
         hooks = queue_keys(keys.prefix, "hook")
         once_key = keys.once(once.key) if once else ""
-        told = [delivery for deliveries in intake.deliveries for delivery in deliveries]
+        told = [
+            (call.call_id, delivery)
+            for call, deliveries in zip(intake.calls, intake.deliveries, strict=False)
+            for delivery in deliveries
+        ]
         # What is never finished lives this long: until its validity is over, and then as long as a finished one.
         life_ms = max(0, to_ms(message.valid_until) - to_ms(message.created_at)) + DAY_S * 1000 + self._retention_ms
         answer = await self._run(
@@ -116,7 +120,7 @@ class ValkeyCallStore:
                 len(intake.calls),
                 len(told),
                 *chain.from_iterable(map(_call_args, intake.calls, intake.events)),
-                *chain.from_iterable(map(_delivery_args, told)),
+                *chain.from_iterable(_delivery_args(call_id, delivery) for call_id, delivery in told),
             ],
         )
         if answer[0] == "mismatch":
@@ -216,7 +220,7 @@ class ValkeyCallStore:
                 owner,
                 self._delivery_s,
                 len(deliveries),
-                *chain.from_iterable(map(_delivery_args, deliveries)),
+                *chain.from_iterable(_delivery_args(before.call_id, delivery) for delivery in deliveries),
             ],
         )
         return Applied(Verdict(verdict), Intent(intent))
@@ -381,8 +385,8 @@ def _call_args(call: Call, event: CallEvent) -> tuple[str, ...]:
     return call.call_id, to_json(call), event.event_id, to_json(event), call.to_number
 
 
-def _delivery_args(delivery: Delivery) -> tuple[str, ...]:
-    return delivery.delivery_id, delivery.event_id, delivery.url, delivery.body, delivery.format
+def _delivery_args(call_id: str, delivery: Delivery) -> tuple[str, ...]:
+    return delivery.delivery_id, delivery.event_id, delivery.url, delivery.body, delivery.format, call_id
 
 
 def _first_answer(kept: Sequence[str]) -> tuple[int | None, str | None]:

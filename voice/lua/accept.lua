@@ -3,7 +3,7 @@
 --      10 due hooks  11 wake of the hooks
 -- ARGV 1 prefix  2 owner  3 ref  4 message body  5 life_ms  6 due_ms  7 valid_ms  8 lane
 --      9 once: '' or fingerprint  10 status  11 answer  12 once key or ''  13 life of a delivery, s  14 calls  15 deliveries
---      then per call: id, body, event id, event, number; per delivery: id, event id, url, body, format
+--      then per call: id, body, event id, event, number; per delivery: id, event id, url, body, format, call id
 local prefix, owner, ref, life, due_ms, valid_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6], ARGV[7]
 if ARGV[9] ~= '' then
   local first = redis.call('HMGET', KEYS[1], 'fingerprint', 'status', 'body')
@@ -44,8 +44,8 @@ keep(KEYS[5], life)
 keep(KEYS[6], life)
 for _ = 1, tonumber(ARGV[15]) do
   put_delivery(prefix .. 'delivery:' .. ARGV[at], KEYS[10], KEYS[11], ARGV[at], ARGV[at + 1], ARGV[at + 2],
-               ARGV[at + 3], ARGV[at + 4], now, ARGV[13])
-  at = at + 5
+               ARGV[at + 3], ARGV[at + 4], now, ARGV[13], owner, ARGV[at + 5], prefix .. 'deliveries:' .. ARGV[at + 5])
+  at = at + 6
 end
 redis.call('ZADD', KEYS[7], 'NX', 0, owner)
 wake(KEYS[8])

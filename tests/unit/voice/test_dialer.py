@@ -287,7 +287,7 @@ async def test_a_line_that_dies_ends_its_calls_and_nothing_rings_again(bench: Be
     async with bench.run():
         intake = await bench.call("12025550102")
         await bench.reaches(intake, "call.ringing")
-        line.lose()
+        line.lose(intake.calls[0].call_id)
         call = await bench.final(intake)
         await bench.final(await bench.call())  # the dialer goes on
 
