@@ -87,7 +87,7 @@ async def one_lease(store: CallStore, lane: Lane = Lane.SANDBOX, lease_s: float 
 async def eventually(look: Callable[[], Awaitable[V]], within_s: float = 5.0) -> V:
     """The first truthy answer; fails after `within_s`. For what only time on another process' clock can bring."""
     async with asyncio.timeout(within_s):
-        while not (found := await look()):  # noqa: ASYNC110 - the change happens in another process
+        while not (found := await look()):
             await asyncio.sleep(0.01)
     return found
 
