@@ -6,7 +6,7 @@ explanations.py  the words of explain.py (data)
 sending.py    the verbs: send_voice, place_call, cancel, find, list
 orders.py     a request judged: numbers, limits, times (pure)   call_object.py   the JSON Call object (pure)
 telling.py    the event of a step and its webhooks (pure)       endings.py   how a leg ended -> Ending, Outcome (pure)
-store.py      CallStore port        store_valkey.py  keys.py  rows.py  lua/  the real one       store_memory.py  its twin
+store.py      CallStore port    store_valkey.py keys.py rows.py lua/  the real one    store_memory.py  its twin
 codec.py      a value <-> its JSON                              writing.py   facts to the store, in order, repeated
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
 invite.py     what goes on the wire (pure)                      trunks.py    which trunk, and when: pace, breaker
