@@ -4,8 +4,12 @@ calls.py      Call, its states, advance(call, fact) (pure)      messages.py  Mes
 flows.py      what happens on an answered call (pure)           explain.py   cause -> sentence, fault, next step
 explanations.py  the words of explain.py (data)
 sending.py    the verbs: send_voice, place_call, cancel, find, list
-store.py      CallStore port and ValkeyCallStore                store_memory.py  its twin          lua/
+orders.py     a request judged: numbers, limits, times (pure)   call_object.py   the JSON Call object (pure)
+telling.py    the event of a step and its webhooks (pure)       endings.py   how a leg ended -> Ending, Outcome (pure)
+store.py      CallStore port    store_valkey.py keys.py rows.py lua/  the real one    store_memory.py  its twin
+codec.py      a value <-> its JSON                              writing.py   facts to the store, in order, repeated
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
+invite.py     what goes on the wire (pure)                      trunks.py    which trunk, and when: pace, breaker
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
 phone.py      the process around the catch-all phone
 api/          FastAPI, and nothing else knows it                cli/         the tocsin command

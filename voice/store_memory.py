@@ -101,7 +101,7 @@ class MemoryCallStore:
         if not held.call.status.is_final:
             held.intent = intent
             if held.call.status is Status.QUEUED:
-                held.end_s = 0.0
+                held.end_s = self._queued_end_s(held)
             await self._wake(held.lane)
         return held.call
 
@@ -296,7 +296,11 @@ class MemoryCallStore:
             self._started.add(message.ref_id)
         elif after is Status.QUEUED:
             held.due_s = held.end_s
-            held.end_s = 0.0 if held.intent is Intent.CANCEL else message.valid_until.timestamp()
+            held.end_s = self._queued_end_s(held)
+
+    def _queued_end_s(self, held: _Held) -> float:
+        canceled = held.intent is Intent.CANCEL
+        return 0.0 if canceled else self._messages[held.call.ref_id].valid_until.timestamp()
 
     def _settle(self, call: Call, outcome: Outcome) -> None:
         recipients = self._recipients[call.ref_id]

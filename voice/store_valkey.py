@@ -5,7 +5,6 @@ keys (owners, wake-ups, the outbox), so one primary holds all of them: Redis Clu
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from importlib.resources import files
 from itertools import chain
@@ -21,6 +20,7 @@ from voice.calls import Call
 from voice.codec import from_json, to_json
 from voice.keys import Keys, id_range
 from voice.messages import Message, Outcome, Recipient, Tally
+from voice.rows import call_args, delivery_args, first_answer, lease_of, recipient_of
 from voice.store import (
     ORPHAN_GRACE_S,
     Accepted,
@@ -82,7 +82,7 @@ class ValkeyCallStore:
         hooks = queue_keys(keys.prefix, "hook")
         once_key = keys.once(once.key) if once else ""
         told = [
-            (*_delivery_args(delivery), call.call_id)
+            (call.call_id, delivery)
             for call, deliveries in zip(intake.calls, intake.deliveries, strict=False)
             for delivery in deliveries
         ]
@@ -119,14 +119,14 @@ class ValkeyCallStore:
                 self._delivery_s,
                 len(intake.calls),
                 len(told),
-                *chain.from_iterable(map(_call_args, intake.calls, intake.events)),
-                *chain.from_iterable(told),
+                *chain.from_iterable(map(call_args, intake.calls, intake.events)),
+                *chain.from_iterable(delivery_args(call_id, delivery) for call_id, delivery in told),
             ],
         )
         if answer[0] == "mismatch":
             raise IdempotencyMismatch
         if answer[0] == "replayed":
-            return Accepted(True, *_first_answer(answer[1:]))
+            return Accepted(True, *first_answer(answer[1:]))
         return Accepted()
 
     async def replay(self, once_key: str, fingerprint: str) -> Accepted | None:
@@ -136,7 +136,7 @@ class ValkeyCallStore:
             return None
         if kept[0] != fingerprint:
             raise IdempotencyMismatch
-        return Accepted(True, *_first_answer(kept[1:]))
+        return Accepted(True, *first_answer(kept[1:]))
 
     async def intend(self, call_id: str, intent: Intent) -> Call | None:
         call = await self.call(None, call_id)
@@ -159,11 +159,11 @@ class ValkeyCallStore:
     # -- the dialer writes facts
     async def lease(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
         args = [self._keys.prefix, lane.value, holder, most, round(lease_s * 1000)]
-        return [_lease(row) for row in await self._run("lease", [self._keys.owners(lane)], args)]
+        return [lease_of(row) for row in await self._run("lease", [self._keys.owners(lane)], args)]
 
     async def overdue(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
         args = [self._keys.prefix, lane.value, holder, most, round(lease_s * 1000), self._grace_ms]
-        return [_lease(row) for row in await self._run("overdue", [self._keys.owners(lane)], args)]
+        return [lease_of(row) for row in await self._run("overdue", [self._keys.owners(lane)], args)]
 
     async def extend(self, lane: Lane, call_ids: Sequence[str], lease_s: float) -> Sequence[tuple[str, Intent]]:
         flat = await self._run("extend", [], [self._keys.prefix, lane.value, round(lease_s * 1000), *call_ids])
@@ -220,7 +220,7 @@ class ValkeyCallStore:
                 owner,
                 self._delivery_s,
                 len(deliveries),
-                *chain.from_iterable(map(_delivery_args, deliveries)),
+                *chain.from_iterable(delivery_args(before.call_id, delivery) for delivery in deliveries),
             ],
         )
         return Applied(Verdict(verdict), Intent(intent))
@@ -278,7 +278,7 @@ class ValkeyCallStore:
         last = -1 if limit < 0 else offset + limit - 1
         with unsure():
             rows = await _list(self._redis.lrange(self._keys.recipients(owner, ref_id), offset, last))
-        return tuple(_recipient(offset + at, row) for at, row in enumerate(rows))
+        return tuple(recipient_of(offset + at, row) for at, row in enumerate(rows))
 
     async def calls(self, owner: str, which: CallFilter, before: str | None, limit: int) -> CallPage:
         low, high = id_range(which, before)
@@ -379,28 +379,6 @@ class ValkeyCallStore:
             async with asyncio.timeout(timeout_s + OVERTIME_S):
                 streams = await _list(self._blocking.xread({key: after}, block=max(1, round(timeout_s * 1000))))
         return [entry for _, entries in streams or () for entry in entries]
-
-
-def _call_args(call: Call, event: CallEvent) -> tuple[str, ...]:
-    return call.call_id, to_json(call), event.event_id, to_json(event), call.to_number
-
-
-def _delivery_args(delivery: Delivery) -> tuple[str, ...]:
-    return delivery.delivery_id, delivery.event_id, delivery.url, delivery.body, delivery.format
-
-
-def _first_answer(kept: Sequence[str]) -> tuple[int | None, str | None]:
-    return (int(kept[0]), kept[1]) if kept else (None, None)
-
-
-def _lease(row: Sequence[Any]) -> Lease:
-    body, message, epoch, intent, times = row
-    return Lease(from_json(Call, body), from_json(Message, message), int(epoch), Intent(intent), int(times))
-
-
-def _recipient(index: int, row: str) -> Recipient:
-    number, outcome, call_ids = json.loads(row)
-    return Recipient(index, number, Outcome(outcome), tuple(call_ids))
 
 
 # redis-py types every answer as "now or awaitable"; here it is always awaited.

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from messaging.accounts import Mode, owner_mode
 from messaging.numbers import is_magic
 from sip.causes import Cause
 from sip.line import Line
@@ -72,7 +73,7 @@ def choose(doors: Iterable[TrunkDoor], call: Call, asked: str | None, now: float
 
 def may_carry(trunk: Trunk, call: Call) -> bool:
     """The last gate: test calls reach the sandbox alone, live calls and magic numbers never meet."""
-    test_key = call.owner.rpartition(".")[2] == "test"  # what is not plainly a test is live
+    test_key = owner_mode(call.owner) is Mode.TEST
     if not (trunk.sandbox is call.sandbox is test_key):
         return False
     return call.sandbox or not is_magic(call.to_number)

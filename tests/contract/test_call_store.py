@@ -371,6 +371,17 @@ async def test_a_canceled_queued_call_is_overdue_at_once_even_when_meant_for_nex
     assert await store.overdue(Lane.SANDBOX, "d", 10, 15.0) == []
 
 
+async def test_a_wish_that_is_taken_back_leaves_the_call_queued(store: CallStore) -> None:
+    intake = an_intake(1)
+    await store.accept(intake)
+
+    await store.intend(intake.calls[0].call_id, Intent.CANCEL)
+    await store.intend(intake.calls[0].call_id, Intent.NONE)
+
+    assert await store.overdue(Lane.SANDBOX, "d", 10, 15.0) == []
+    assert (await one_lease(store)).intent is Intent.NONE
+
+
 async def test_a_queued_call_past_its_validity_is_overdue(store: CallStore) -> None:
     await store.accept(an_intake(1, valid_until=now() - timedelta(seconds=1)))
 

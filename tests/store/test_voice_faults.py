@@ -168,20 +168,3 @@ async def test_calls_over_a_lossy_way_are_dialled_once_and_their_stories_have_no
         assert [event.sequence for event in events] == list(range(1, call.sequence + 1))
         assert [event.type for event in events].count("call.ended") == 1
     assert await valkey.redis.zcard(f"{valkey.prefix}q:hook:due") == 60
-
-
-async def test_keys_have_a_life_and_stand_in_the_documentation(valkey: TestValkey, tmp_path: Path) -> None:
-    store = ValkeyCallStore(valkey.redis, valkey.blocking, valkey.prefix)
-    line = Spied()
-    bench = Bench(store, tmp_path, {"sandbox": (SANDBOX, line)})
-    async with bench.run():
-        await bench.final(await bench.call(callbacks=(HOOK,), once=Once("k", "p", 200, "b")))
-        await bench.call("12025550102")
-    await line.aclose()
-
-    immortal = set()
-    async for key in valkey.redis.scan_iter(count=1000):
-        if await valkey.redis.ttl(key) == -1:
-            immortal.add(key.removeprefix(valkey.prefix).partition("dlv_")[0])
-    # A webhook that was not delivered yet never expires: its life begins with its end.
-    assert immortal <= {"owners:sandbox", "q:hook:due", "q:hook:wake", "delivery:"}

@@ -3,8 +3,7 @@
 --      10 due hooks  11 wake of the hooks
 -- ARGV 1 prefix  2 owner  3 ref  4 message body  5 life_ms  6 due_ms  7 valid_ms  8 lane
 --      9 once: '' or fingerprint  10 status  11 answer  12 once key or ''  13 life of a delivery, s  14 calls  15 deliveries
---      then per call: id, body, event id, event, number; per delivery: id, event id, url, body, format,
---      call id
+--      then per call: id, body, event id, event, number; per delivery: id, event id, url, body, format, call id
 local prefix, owner, ref, life, due_ms, valid_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6], ARGV[7]
 if ARGV[9] ~= '' then
   local first = redis.call('HMGET', KEYS[1], 'fingerprint', 'status', 'body')

@@ -3,7 +3,7 @@
 --      10 due hooks  11 wake of the hooks
 -- ARGV 1 call id  2 epoch  3 status before  4 sequence before  5 status after  6 sequence after  7 body after
 --      8 event id  9 event  10 recipient, from 0  11 outcome or ''  12 retention_ms  13 once_ms  14 prefix  15 owner
---      16 life of a delivery, s  17 deliveries, then per delivery: id, event id, url, body, format
+--      16 life of a delivery, s  17 deliveries, then per delivery: id, event id, url, body, format, call id
 local id, before, after = ARGV[1], ARGV[3], ARGV[5]
 local is = redis.call('HMGET', KEYS[1], 'epoch', 'event', 'status', 'sequence', 'intent', 'valid')
 local intent = is[5] or ''
@@ -19,7 +19,7 @@ local now = now_ms()
 for _ = 1, tonumber(ARGV[17]) do
   put_delivery(ARGV[14] .. 'delivery:' .. ARGV[at], KEYS[10], KEYS[11], ARGV[at], ARGV[at + 1], ARGV[at + 2],
                ARGV[at + 3], ARGV[at + 4], now, ARGV[16], ARGV[15], id, ARGV[14] .. 'deliveries:' .. id)
-  at = at + 5
+  at = at + 6
 end
 
 if before == 'queued' and after == 'dialing' then  -- from now on: the moment when its holder counts as gone

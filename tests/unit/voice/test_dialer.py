@@ -15,6 +15,7 @@ from tests.dialer_bench import SANDBOX, UNSPEAKABLE, Bench, Faulty, Spied
 from tests.valkey import TestValkey
 from tests.voice_values import HOOK, an_ending, dialed, eventually, now, step, time_passes
 from voice.calls import Call, Status
+from voice.dialer import Dialer
 from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
 from voice.store import CallStore, Intake, Intent, Lane, Lease, Verdict
 from voice.store_memory import MemoryCallStore
@@ -378,6 +379,27 @@ async def test_a_call_goes_on_while_the_store_is_away_and_its_story_is_whole_aft
     assert told(call) == ("completed", "normal_clearing", False)
     types = [event.type for event in await store.events(call.call_id)]
     assert types == ["call.queued", "call.dialing", "call.ringing", "call.answered", "call.ended"]
+
+
+async def test_a_lapsed_call_of_our_own_is_taken_up_again_and_not_ended(
+    store: CallStore, line: Spied, tmp_path: Path
+) -> None:
+    faulty = Faulty(store)
+    faulty.deaf = frozenset({"extend"})
+    bench = Bench(faulty, tmp_path, {"sandbox": (SANDBOX, line)})
+    async with bench.run(lease_s=0.05) as dialer:
+        intake = await bench.call("12025550102", script=Script(ring_timeout_s=60))
+        await bench.reaches(intake, "call.ringing")
+        await eventually(lambda: _adopted(dialer, intake))
+        await bench.store.intend(intake.calls[0].call_id, Intent.CANCEL)
+        call = await bench.final(intake)
+
+    assert told(call) == ("canceled", "canceled_by_api", False)
+
+
+async def _adopted(dialer: Dialer, intake: Intake) -> bool:
+    dispatch = dialer._lanes[Lane.SANDBOX].holding[intake.calls[0].call_id]
+    return dispatch.writer.epoch > 1
 
 
 async def test_a_dialing_that_cannot_be_stored_in_time_is_not_dialled(

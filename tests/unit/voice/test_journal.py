@@ -1,6 +1,7 @@
 """What the journal says after a crash is what was written before it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -76,9 +77,15 @@ def test_two_dialers_do_not_share_a_journal(journal: Journal, tmp_path: Path) ->
     journal.close()
 
 
-async def test_the_line_is_on_disk_when_dialed_returns(journal: Journal, tmp_path: Path) -> None:
+async def test_the_line_is_on_disk_when_dialed_returns(
+    journal: Journal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda _: forced.append((tmp_path / FILE).stat().st_size))
+
     await journal.dialed(CALL, 1, dialed())
 
+    assert forced == [(tmp_path / FILE).stat().st_size]
     lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines() if line]
     assert [(line["t"], line["id"]) for line in lines] == [("dialed", CALL.call_id)]
     journal.close()

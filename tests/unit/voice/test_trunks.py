@@ -79,7 +79,6 @@ def test_the_first_by_priority_with_room_is_chosen() -> None:
         ("main.live", False, "12025550100", False, False),
         ("main.test", False, "2348020000000", False, False),
         ("main.live", True, "2348020000000", False, False),
-        ("test", False, "2348020000000", False, False),
         ("odd", False, "2348020000000", False, True),
         ("odd", True, "2348020000000", False, False),
     ],

@@ -1,0 +1,53 @@
+"""docs/redis.md names every key the call store keeps, and each has a life."""
+
+import re
+from pathlib import Path
+
+from tests.dialer_bench import SANDBOX, Bench, Spied
+from tests.valkey import TestValkey
+from tests.voice_values import HOOK, now
+from voice.store import Heard, Once
+from voice.store_valkey import ValkeyCallStore
+
+PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
+FOR_GOOD = {"owners:sandbox", "q:hook:due", "q:hook:wake"}  # gone when empty, or a few entries
+
+
+def documented(section: str) -> dict[str, re.Pattern[str]]:
+    """The patterns of the first column of a section's table; {{owner}} is written with its braces."""
+    part = PAGE.read_text(encoding="utf-8").split(f"## {section}\n", 1)[1].split("\n## ", 1)[0]
+    names = re.findall(r"^\| `([^`]+)` \|", part, re.MULTILINE)
+    return {name: re.compile(re.sub(r"\\\{\w+\\\}", "[^:]+", re.escape(name))) for name in names}
+
+
+async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str, int]:
+    """Key -> seconds to live, with calls final, in progress and queued."""
+    store = ValkeyCallStore(valkey.redis, valkey.blocking, valkey.prefix)
+    line = Spied()
+    bench = Bench(store, directory, {"sandbox": (SANDBOX, line)})
+    async with bench.run():
+        done = await bench.final(await bench.call(callbacks=(HOOK,), once=Once("k", "p", 200, "b")))
+        await store.save_trace(done.call_id, "[]")
+        await store.save_heard(Heard(done.call_id, done.to_number, 1.0, None, None, "", None, now()))
+        await bench.reaches(await bench.call("12025550102"), "call.ringing")
+        await bench.call(trunk_id="nowhere")  # waits
+        names = [key async for key in valkey.redis.scan_iter(match=f"{valkey.prefix}*", count=1000)]
+        found = {key.removeprefix(valkey.prefix): await valkey.redis.ttl(key) for key in names}
+    await line.aclose()
+    return found
+
+
+async def test_every_key_is_documented_and_every_documented_key_exists(valkey: TestValkey, tmp_path: Path) -> None:
+    stored = await keys_of_a_working_day(valkey, tmp_path)
+    ours, others = documented("voice"), documented("messaging")
+
+    known = [*ours.values(), *others.values()]
+    assert [key for key in stored if not any(pattern.fullmatch(key) for pattern in known)] == []
+    assert [name for name, pattern in ours.items() if not any(map(pattern.fullmatch, stored))] == []
+
+
+async def test_every_key_has_a_life(valkey: TestValkey, tmp_path: Path) -> None:
+    stored = await keys_of_a_working_day(valkey, tmp_path)
+
+    immortal = {key for key, ttl in stored.items() if ttl < 0 and not key.startswith("delivery:")}
+    assert immortal <= FOR_GOOD
