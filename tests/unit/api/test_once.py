@@ -19,7 +19,7 @@ async def test_the_same_request_again_gets_the_first_answer_word_for_word(door: 
     again = await door.post(path, HELLO, headers=KEY)
 
     assert again.status_code == first.status_code
-    assert again.json() == first.json()
+    assert again.content == first.content
     assert (first.headers.get("idempotent-replayed"), again.headers["idempotent-replayed"]) == (None, "true")
     assert len(await door.calls()) == 1
 
