@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from media.audio import Limits, decode_file, finish, join, silence, trim
-from media.fetch import MediaFetcher
+from media.fetch import MediaError, MediaFetcher
 from media.prompt import Prompt
 from media.shelf import Audio, Shelf
-from media.speech import Sound, SpeechChain, SpeechError, Spoken, Utterance, has_words, refuse_unheard
+from media.speech import Sound, SpeechChain, SpeechError, Spoken, Unspeakable, Utterance, has_words, refuse_unheard
 from media.ssml import Piece, Say, parse
 
 __all__ = ["Audio", "PromptLibrary"]
@@ -110,7 +110,7 @@ class PromptLibrary:
 
     async def _spoken(self, prompt: Prompt, text: str) -> Audio:
         if len(text) > self._text_max:
-            raise SpeechError(f"the text has {len(text)} characters, more than {self._text_max}")
+            raise Unspeakable(f"the text has {len(text)} characters, more than {self._text_max}")
         pieces = [piece for piece in parse(text, prompt.ssml, prompt.language.casefold()) if _counts(piece)]
         says = [piece for piece in pieces if isinstance(piece, Say)]
         spoken = await self._chain.speak_all([_utterance(prompt, say) for say in says])
@@ -126,7 +126,7 @@ class PromptLibrary:
             else:
                 sounds.append(silence(min(piece.ms / 1000, self._media_max_s), prompt.rate_hz))
         if sum(sound.seconds for sound in sounds) > self._media_max_s:
-            raise SpeechError(f"the message is longer than {self._media_max_s:g} s")
+            raise Unspeakable(f"the message is longer than {self._media_max_s:g} s")
         sound = finish(join(sounds), prompt.rate_hz, self._level_dbfs)
         first = spoken[0]
         return self._shelf.put(f"{prompt.key}-{first.engine}", sound, first.engine, first.warnings)
@@ -135,7 +135,7 @@ class PromptLibrary:
 
     async def _fetched(self, prompt: Prompt, url: str) -> Audio:
         if self._fetcher is None:
-            raise SpeechError("media_url is switched off here")
+            raise MediaError("media_url is switched off here")
         limits = Limits(seconds_most=self._media_max_s, rate_most_hz=prompt.rate_hz)
         path = await self._fetcher.fetch(url, self._shelf.scratch)
         try:

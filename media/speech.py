@@ -24,6 +24,10 @@ class SpeechError(Exception):
     """No audio could be made. The text says why, in words an operator understands; it never contains the message."""
 
 
+class Unspeakable(SpeechError):
+    """The text's fault: trying again, or another engine, will not help."""
+
+
 class EngineDown(SpeechError):
     """The engine is to blame, not the text, so it will rest.
 
@@ -126,7 +130,7 @@ def speakable(text: str) -> str:
     """
     kept = "".join(" " if unicodedata.category(character)[0] == "C" else character for character in text)
     if not has_words(kept):
-        raise SpeechError("there is nothing to speak: no letter and no digit")
+        raise Unspeakable("there is nothing to speak: no letter and no digit")
     return kept
 
 
@@ -238,22 +242,25 @@ class _Chain:
 
     async def speak_all(self, utterances: Sequence[Utterance]) -> tuple[Spoken, ...]:
         if not utterances or not any(has_words(utterance.text) for utterance in utterances):
-            raise SpeechError("there is nothing to speak: no letter and no digit")
+            raise Unspeakable("there is nothing to speak: no letter and no digit")
         language, voice = utterances[0].language, utterances[0].voice
         order = self.order(language, voice)
         if not order:
             here = ", ".join(engine.name for engine in self._engines) or "none"
-            raise SpeechError(f"no speech engine here speaks {language!r} (engines: {here})")
+            raise Unspeakable(f"no speech engine here speaks {language!r} (engines: {here})")
         reasons: dict[str, str] = {}
+        blamed_text = False
         for engine in [*self._awake(order, reasons), *(e for e in order if e.name in reasons)]:
             try:
                 sounds = await self._ask(engine, utterances)
             except SpeechError as error:
                 reasons[engine.name] = str(error)
+                blamed_text |= not isinstance(error, EngineDown)
             else:
                 warnings = self._warnings(engine, order, utterances, reasons)
                 return tuple(Spoken(sound, engine.name, warnings) for sound in sounds)
-        raise SpeechError("no engine could speak: " + "; ".join(f"{name}: {why}" for name, why in reasons.items()))
+        kind = Unspeakable if blamed_text else SpeechError
+        raise kind("no engine could speak: " + "; ".join(f"{name}: {why}" for name, why in reasons.items()))
 
     def _awake(self, order: Sequence[SpeechEngine], reasons: dict[str, str]) -> list[SpeechEngine]:
         """Those that may be asked now; why the others rest goes into `reasons`."""

@@ -46,13 +46,17 @@ class Silence:
 Piece = Say | Silence
 
 
+_ROOT = re.compile(r"\s{0,100}<(?:\?xml|!|speak\b)")
+
+
 def parse(text: str, ssml: bool, language: str) -> tuple[Piece, ...]:
     """What to render, in order: at least one Say, no two Say of one rate and no two Silence side by side.
 
-    Plain text is one Say per paragraph (paragraphs are parted by empty lines). Raises TextError when there is nothing
+    Plain text is one Say per paragraph (paragraphs are parted by empty lines). SSML without its root, as people write
+    it ("One moment<break time='1s'/>please"), gets one. Raises TextError when there is nothing
     to say and SsmlError when the markup is not in the subset.
     """
-    raw = _walk(_tree(text), 1.0, language) if ssml else _paragraphs(text)
+    raw = _walk(_tree(_rooted(text)), 1.0, language) if ssml else _paragraphs(text)
     pieces = tuple(_merged(_worded(raw, language)))
     if not any(isinstance(piece, Say) for piece in pieces):
         raise TextError("there is nothing to say")
@@ -60,6 +64,10 @@ def parse(text: str, ssml: bool, language: str) -> tuple[Piece, ...]:
     if silences > SILENCES_MAX_MS:
         raise SsmlError(f"the breaks add up to more than {SILENCES_MAX_MS // 1000} s of silence")
     return pieces
+
+
+def _rooted(text: str) -> str:
+    return text if _ROOT.match(text) else f"<speak>{text}</speak>"
 
 
 def _paragraphs(text: str) -> Iterator[Piece]:

@@ -151,6 +151,20 @@ class Invalid(ServiceError):
     hint = "Each entry of errors names a field and what is wrong with it."
 
 
+class TextInvalid(Invalid):
+    """Nobody can speak that text."""
+
+    code, title = "TEXT_INVALID", "Text cannot be spoken"
+    hint = "Send plain words, or well-formed SSML with ssml: true; POST /v1/tts/preview lets you hear a text first."
+
+
+class MediaInvalid(Invalid):
+    """The audio behind media_url cannot be fetched or played."""
+
+    code, title = "MEDIA_INVALID", "Audio cannot be played"
+    hint = "Give an https address of an MP3, WAV, OGG or FLAC file that we can reach without a login."
+
+
 class IdempotencyMismatch(Invalid):
     """This Idempotency-Key was used with a different body."""
 

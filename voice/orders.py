@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 
 from config.settings import Settings
 from media.prompt import Prompt
+from media.reading import clean
+from media.speech import SpeechError
+from media.ssml import parse
 from messaging.errors import FieldError, Invalid
 from messaging.numbers import NumberError, normalise, require_real
 from voice.messages import Callback, Script
@@ -154,6 +157,13 @@ def _wrong_content(request: Request, text_max: int) -> list[FieldError]:
     if len(request.text) > text_max:
         detail = f"text has {len(request.text)} characters; at most {text_max} are spoken in one call."
         return [FieldError("#/text", "too_long", detail)]
+    try:
+        if request.ssml:
+            parse(request.text, True, request.language.lower())
+        else:
+            clean(request.text, text_max)
+    except SpeechError as no:
+        return [FieldError("#/text", "unspeakable", f"text: {no}.")]
     return []
 
 

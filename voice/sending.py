@@ -7,11 +7,15 @@ from datetime import datetime
 from typing import Protocol
 
 from config.settings import Settings
+from media.audio import AudioError
+from media.fetch import MediaError
 from media.prompt import Prompt
-from media.speech import SpeechError
+from media.reading import TextError
+from media.speech import SpeechError, Unspeakable
+from media.ssml import SsmlError
 from messaging import ids
 from messaging.clock import Clock
-from messaging.errors import FieldError, NotFound, SpeechFailed
+from messaging.errors import FieldError, MediaInvalid, NotFound, ServiceError, SpeechFailed, TextInvalid
 from voice.calls import Call
 from voice.messages import Message, Recipient, Tally
 from voice.orders import Order, Refusal, Request, Sender, judge
@@ -153,7 +157,7 @@ class Sending:
         try:
             audio = await self._prompts.audio(order.prompt)
         except SpeechError as error:
-            raise SpeechFailed(str(error)) from error
+            raise speech_failure(order.prompt, error) from error
         return Receipt(
             ids.ref_id(),
             now,
@@ -165,6 +169,16 @@ class Sending:
             audio_ms=audio.duration_ms,
             from_number=order.from_number,
         )
+
+
+def speech_failure(prompt: Prompt, error: SpeechError) -> ServiceError:
+    """Whose fault it is that there is no audio: the request's (422), or ours (503)."""
+    said = str(error)
+    if isinstance(error, MediaError | AudioError) and prompt.media_url is not None:
+        return MediaInvalid(said, errors=(FieldError("#/media_url", "unplayable", said),))
+    if isinstance(error, TextError | SsmlError | Unspeakable):
+        return TextInvalid(said, errors=(FieldError("#/text", "unspeakable", said),))
+    return SpeechFailed(said)
 
 
 def intake(sender: Sender, request: Request, order: Order, receipt: Receipt, once: Once | None) -> Intake:

@@ -5,13 +5,14 @@ from fastapi.responses import FileResponse, Response
 
 from media.prompt import Prompt
 from media.speech import SpeechError
-from messaging.errors import Invalid, SpeechFailed
+from messaging.errors import Invalid
 from messaging.http import header_text, wants
 from voice.api.asking import wrong_language
 from voice.api.openapi import answers, as_bytes, takes
 from voice.api.parts import ApiParts, MaySend
 from voice.api.reading import read_body, typed
 from voice.api.schemas import PreviewIn
+from voice.sending import speech_failure
 
 router = APIRouter(tags=["Media"])
 
@@ -39,7 +40,7 @@ async def preview(request: Request, api: ApiParts, principal: MaySend) -> Respon
     try:
         audio = await api.prompts.audio(prompt)
     except SpeechError as e:
-        raise SpeechFailed(str(e)) from e
+        raise speech_failure(prompt, e) from e
     headers = {"X-Audio-Ms": str(audio.duration_ms)}
     if audio.warnings:
         headers["X-Warnings"] = header_text("; ".join(audio.warnings))

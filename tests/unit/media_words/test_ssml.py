@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from media.reading import TextError
 from media.speech import SpeechError
-from media.ssml import Say, Silence, SsmlError, parse
+from media.ssml import Piece, Say, Silence, SsmlError, parse
 
 
 def speak(body: str, language: str = "en-gb") -> tuple[Say | Silence, ...]:
@@ -174,15 +174,12 @@ def test_what_is_not_in_the_subset_is_refused_by_name(body: str, reason: str) ->
 @pytest.mark.parametrize(
     "document",
     [
-        "Hello",
-        "<p>Hello</p>",
         "<speak>a</speak><speak>b</speak>",
         '<speak xml:lang="fr">Bonjour</speak>',
         '<speak onload="x">a</speak>',
         '<!DOCTYPE speak [<!ENTITY a "b">]><speak>&a;</speak>',
         '<!DOCTYPE speak SYSTEM "file:///etc/passwd"><speak>a</speak>',
         "<!DOCTYPE l [<!ENTITY a '1'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]><speak>&b;</speak>",
-        "",
     ],
 )
 def test_documents_of_another_kind_are_refused(document: str) -> None:
@@ -233,3 +230,15 @@ def test_any_input_gives_pieces_or_a_speech_error(body: str, ssml: bool) -> None
     assert any(isinstance(piece, Say) for piece in pieces)
     assert all(piece.text.strip() for piece in pieces if isinstance(piece, Say))
     assert all(0 < piece.ms <= 60_000 for piece in pieces if isinstance(piece, Silence))
+
+
+@pytest.mark.parametrize(
+    ("fragment", "expected"),
+    [
+        ("Hello", (Say("Hello"),)),
+        ("<p>Hello</p>", (Say("Hello"),)),
+        ("One moment<break time='500ms'/>please", (Say("One moment"), Silence(500), Say("please"))),
+    ],
+)
+def test_markup_without_its_root_is_read_as_if_it_had_one(fragment: str, expected: tuple[Piece, ...]) -> None:
+    assert parse(fragment, True, "en-gb") == parse(f"<speak>{fragment}</speak>", True, "en-gb") == expected
