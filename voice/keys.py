@@ -2,13 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from messaging.clock import to_ms
 from messaging.ids import ulid
 from voice.store import CallFilter, Lane
 
-CLOCK_MARGIN = timedelta(seconds=5)  # between a call's id and its created_at
+CLOCK_MARGIN_MS = 5000  # between a call's id and its created_at
 ULID_TIME = 10  # characters of a ULID that hold its time
 
 
@@ -66,12 +66,13 @@ class Keys:
 
 def id_range(which: CallFilter, before: str | None) -> tuple[str, str]:
     """Lowest and highest call id that may match, as ZRANGE BYLEX wants them: ids sort by the moment they were made."""
-    low = f"[{_first_id(which.created_gte - CLOCK_MARGIN)}" if which.created_gte else "-"
+    low = f"[{_first_id(which.created_gte, -CLOCK_MARGIN_MS)}" if which.created_gte else "-"
     ends = [before] if before else []
     if which.created_lt:
-        ends.append(_first_id(which.created_lt + CLOCK_MARGIN))
+        ends.append(_first_id(which.created_lt, CLOCK_MARGIN_MS))
     return low, f"({min(ends)}" if ends else "+"
 
 
-def _first_id(moment: datetime) -> str:
-    return "call_" + ulid(max(0, to_ms(moment)))[:ULID_TIME]
+def _first_id(moment: datetime, shifted_ms: int) -> str:
+    """Moved as a number: a datetime cannot be moved before the year 1 or past 9999, which a caller may well ask for."""
+    return "call_" + ulid(max(0, to_ms(moment) + shifted_ms))[:ULID_TIME]
