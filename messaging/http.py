@@ -44,6 +44,7 @@ PROBLEM = "application/problem+json"
 JSON = "application/json"
 RETRY_UNAVAILABLE_S = 2  # an unsure store is usually back within a restart
 KEY_MAX = 200  # characters; ours are far shorter
+ERRORS_MOST = 100  # named in one answer: it must not be many times as long as the request
 
 # What a router or a framework may raise by status, in our own words.
 _BY_STATUS: dict[int, type[ServiceError]] = {
@@ -86,7 +87,7 @@ def problem(error: ServiceError, request_id: str, path: str, ref_id: str | None 
         "retryable": error.retryable,
         "fault": error.fault,
         "hint": error.said_hint,
-        "errors": [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors],
+        "errors": [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors[:ERRORS_MOST]],
         "request_id": request_id,
         "ref_id": ref_id,
         **error.extra,

@@ -1,9 +1,14 @@
 """What one client can do to all the others: streams and waits without number, answers far larger than the question."""
 
 import asyncio
+import json
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from messaging.errors import Unavailable
 from tests.api_door import OTHER_KEY, TEST_KEY, Door, bearer, open_door
@@ -81,3 +86,27 @@ async def test_a_stream_that_was_left_makes_room(door: Door) -> None:
     await asyncio.gather(streaming, return_exceptions=True)
 
     assert await _followers_are(door, 0)
+
+
+STRANGERS = {f"member{index}": 1 for index in range(12_000)}
+GREEDY: dict[str, tuple[str, dict[str, Any]]] = {
+    "12,000 unknown members": ("/v1/calls", {**HELLO, **STRANGERS}),
+    "12,000 unknown members, leniently": ("/v1/sendvoice", {"text": "x", **STRANGERS}),
+    "80,000 entries that are no strings": ("/v1/sendvoice", {"text": "x", "to": [1] * 80_000}),
+    "5,000 entries that are no numbers": ("/v1/sendvoice", {"text": "x", "to": ["x"] * 5_000}),
+    "10,000 unique numbers": ("/v1/sendvoice", {"text": "x", "to": [f"120255{n:05}" for n in range(10_000)]}),
+}
+
+
+@pytest.mark.parametrize(("path", "body"), GREEDY.values(), ids=GREEDY)
+async def test_a_small_request_gets_no_endless_answer(door: Door, path: str, body: dict[str, Any]) -> None:
+    content = json.dumps(body, separators=(",", ":"))
+    began = time.process_time()
+
+    answer = await door.post(path, content=content, headers={"Content-Type": "application/json"})
+
+    took_s = time.process_time() - began
+    print(f"{len(content)} bytes: answered with {len(answer.content)} in {took_s:.2f} s of processor time")
+    assert answer.status_code == 422
+    assert len(answer.content) < 32 * 1024
+    assert took_s < 1.0, "whoever else asks waits for so long"
