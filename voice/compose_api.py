@@ -33,6 +33,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
     engines = compose.speech_engines(settings)
     library = compose.prompt_library(settings, engines)
     stack.push_async_callback(library.aclose)
+    compose.swept(stack, library.sweep)
     accounts = compose.accounts(settings, redis, pepper(settings))
     accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
     trunks = compose.trunks(settings)
