@@ -43,7 +43,8 @@ def said(out: io.StringIO) -> list[dict[str, Any]]:
     [
         NUMBER, f"+{NUMBER}", f"to {NUMBER}.", f"{NUMBER}: busy", f"sip:{NUMBER}@10.0.0.1", f"<sip:+{NUMBER}@h;x=1>",
         f"tel:{NUMBER}", f"00{NUMBER}", f"'{NUMBER}'", f"?to={NUMBER}&x=1", f"a\n{NUMBER}\nb",
-        f"name='report of {NUMBER}'", "+1 202 555 0110", "+1 (202) 555-0110", "+1.202.555.0110", "35412345678", "+3541234567",
+        f"name='report of {NUMBER}'", "+1 202 555 0110",
+        "+1 (202) 555-0110", "+1.202.555.0110", "35412345678", "+3541234567",
     ],
 )  # fmt: skip
 def test_no_whole_number_is_logged_however_it_is_wrapped(text: str) -> None:
@@ -62,7 +63,8 @@ def test_no_whole_number_is_logged_however_it_is_wrapped(text: str) -> None:
     "text",
     [
         "call_01K0ABCDEFGHJKMNPQRSTVWXYZ", "2026-11-20T15:02:32.906317Z", "127.0.0.1:56150", "1763650842.503",
-        "req_12345678901", "12:30:45", "1000 of 262144", "voice/dispatch.py:1234 run", "9azmf1ntcl358gczduzz4rs0u", "0.1.20261120",
+        "req_12345678901", "12:30:45", "1000 of 262144", "voice/dispatch.py:1234 run", "9azmf1ntcl358gczduzz4rs0u",
+        "0.1.20261120",
     ],
 )  # fmt: skip
 def test_ids_times_and_addresses_stay_readable(text: str) -> None:
