@@ -32,6 +32,7 @@ from messaging.errors import (
     RequestTimeout,
     ServiceError,
     TooLarge,
+    TwoLengths,
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
@@ -281,6 +282,8 @@ class Doorkeeper:
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body. Raises TooLarge (by the announced or the true length) and RequestTimeout."""
         announced = _header(scope, b"content-length")
+        if announced and _header(scope, b"transfer-encoding"):  # RFC 9112 section 6.1: somebody may be smuggling
+            raise TwoLengths
         if announced.isdigit() and (len(announced) > 18 or int(announced) > self._reading.body_max_bytes):
             raise TooLarge(f"The body has {shown(announced)} bytes; we read {self._reading.body_max_bytes}.")
         body = bytearray()
@@ -302,7 +305,7 @@ class Doorkeeper:
         if isinstance(error, MethodNotAllowed):
             return {"Allow": _listed(self._methods(scope["path"]))}
         # What is still on its way is not worth reading; a client that has sent everything reads our answer first.
-        return {"Connection": "close"} if isinstance(error, TooLarge | RequestTimeout) else {}
+        return {"Connection": "close"} if isinstance(error, TooLarge | RequestTimeout | TwoLengths) else {}
 
 
 class _Answer:
