@@ -147,7 +147,9 @@ class Accounts:
                 from_environment=True,
             )
             if not is_strong:
-                log.warning("weak API key", key_id=key.key_id, mode=mode, why="fewer than 22 random characters")
+                log.warning(
+                    "weak API key", key_id=key.key_id, mode=mode, why=f"not {STRONG_LENGTH} or more random characters"
+                )
             self._environment[digest] = key
         return tuple(self._environment.values())
 

@@ -7,6 +7,7 @@ process was asked to stop.
 import asyncio
 import contextlib
 import functools
+import ipaddress
 import os
 import signal
 import socket
@@ -95,10 +96,20 @@ def prompt_library(settings: Settings, engines: Sequence[SpeechEngine] | None = 
 
 
 def webhook_policy(settings: Settings, *, sandbox: bool) -> AddressPolicy:
-    """Where webhooks may go. Those of test keys may stay on this machine, by plain http: nothing leaves it."""
+    """Where webhooks may go. Those of test keys may stay on this machine, by plain http: nothing leaves it.
+
+    Unless the API can be reached from elsewhere: then whoever has a test key would post to what listens here only.
+    """
     hooks = settings.webhooks
     policy = AddressPolicy(guard=hooks.guard, allow=hooks.allow, plain_http=hooks.plain_http)
-    return policy.with_loopback() if sandbox else policy
+    return policy.with_loopback() if sandbox and _is_loopback(settings.http.host) else policy
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def accounts(settings: Settings, redis: Redis, pepper: bytes) -> Accounts:
