@@ -37,6 +37,7 @@ class Store(Section):
     policy: Literal["always", "everysec", "trust"] = "always"  # what the server must promise before we are ready
     retention_days: int = 30  # calls, events, deliveries after they are final
     idempotency_hours: int = 24  # an Idempotency-Key is kept this long after its calls are final
+    recording_hours: int = Field(default=24, ge=1)  # recordings, also those of the catch-all phone, go after this
 
 
 class Account(Section):

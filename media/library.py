@@ -76,6 +76,10 @@ class PromptLibrary:
         found = self._shelf.find(key)
         return found.path if found else None
 
+    def sweep(self) -> None:
+        """Removes what nobody asked for in a day. Blocks: for a thread."""
+        self._shelf.sweep()
+
     async def aclose(self) -> None:
         renders = list(self._renders.values())
         for render in renders:

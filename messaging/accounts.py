@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 ALPHABET = string.ascii_letters + string.digits
 SECRET_LENGTH = 32  # 190 random bits
 STRONG_LENGTH = 22  # characters that can hold 128 bits
-LIVE_LENGTH_MIN = 8  # of a key from the environment: one that can spend money is not guessed by hand
+DISTINCT_MIN = 8  # different characters in a strong key: the letter a, 22 times, is none
 SECRET_LENGTH_MAX = 200
 EXPIRES_DAYS_MAX = 365
 KEEP_AFTER_END = timedelta(days=30)  # a revoked or expired key can be looked at for this long
@@ -121,15 +121,20 @@ class Accounts:
     def bootstrap(self, given: Sequence[str], account_id: str) -> tuple[Key, ...]:
         """Accept keys from the environment: they are valid in this process, with all scopes, and never stored.
 
-        Raises ValueError, without the key in it, for one that is no key. Weak ones are accepted and logged.
+        Raises ValueError, without the key in it, for one that is no key and for a weak live one. Weak test keys are
+        accepted and logged.
         """
         for secret in given:
             mode = _mode_of(secret)
             rest = "" if mode is None else secret[len(f"tk_{mode}_") :]
             if mode is None or not rest or len(secret) > SECRET_LENGTH_MAX:
                 raise ValueError("an API key begins with tk_test_ or tk_live_ and something behind it")
-            if mode is Mode.LIVE and len(rest) < LIVE_LENGTH_MIN:
-                raise ValueError(f"a live API key needs at least {LIVE_LENGTH_MIN} characters behind tk_live_")
+            is_strong = len(rest) >= STRONG_LENGTH and len(set(rest)) >= DISTINCT_MIN
+            if mode is Mode.LIVE and not is_strong:
+                raise ValueError(
+                    f"a live API key spends money: it needs {STRONG_LENGTH} or more random characters behind tk_live_; "
+                    "make one with: tocsin keys create"
+                )
             digest = self._digest(secret)
             key = Key(
                 key_id=f"key_env_{digest[:16]}",
@@ -141,8 +146,10 @@ class Accounts:
                 created_at=self._clock.now(),
                 from_environment=True,
             )
-            if len(rest) < STRONG_LENGTH:
-                log.warning("weak API key", key_id=key.key_id, mode=mode, why="fewer than 22 random characters")
+            if not is_strong:
+                log.warning(
+                    "weak API key", key_id=key.key_id, mode=mode, why=f"not {STRONG_LENGTH} or more random characters"
+                )
             self._environment[digest] = key
         return tuple(self._environment.values())
 

@@ -32,6 +32,8 @@ POLL_S = 0.005
 RESTART_FIRST_S, RESTART_MOST_S = 0.5, 30.0
 LOG_TAIL = 6  # lines of the server's own log in an error
 
+ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "MALLOC_CONF")  # ours holds keys and passwords
+
 # What the application may not do even by accident: no KEYS, FLUSHALL, CONFIG SET, SHUTDOWN, DEBUG.
 ACL = "default on nopass sanitize-payload ~* &* +@all -@admin -@dangerous +info +config|get"
 
@@ -138,6 +140,7 @@ class EmbeddedValkey:
                     stdout=output,
                     stderr=output,
                     cwd=self.data_dir,
+                    env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
                     pass_fds=(lock,),
                     start_new_session=True,  # Ctrl-C reaches us, and we end it in our order
                 )

@@ -68,6 +68,13 @@ class InvalidJson(BadRequest):
     hint = "Send one JSON object in UTF-8 with Content-Type: application/json."
 
 
+class TwoLengths(BadRequest):
+    """The request gives its length twice: by Content-Length and by Transfer-Encoding."""
+
+    code, title = "TWO_LENGTHS", "Two lengths"
+    hint = "Send one of the two; a proxy that sends both is out of order."
+
+
 class Unauthorized(ServiceError):
     """Authentication failed: no valid API key."""
 

@@ -32,6 +32,7 @@ from messaging.errors import (
     RequestTimeout,
     ServiceError,
     TooLarge,
+    TwoLengths,
     Unauthorized,
     Unavailable,
     UnsupportedMediaType,
@@ -44,6 +45,7 @@ PROBLEM = "application/problem+json"
 JSON = "application/json"
 RETRY_UNAVAILABLE_S = 2  # an unsure store is usually back within a restart
 KEY_MAX = 200  # characters; ours are far shorter
+ERRORS_MOST = 100  # named in one answer: it must not be many times as long as the request
 
 # What a router or a framework may raise by status, in our own words.
 _BY_STATUS: dict[int, type[ServiceError]] = {
@@ -86,7 +88,7 @@ def problem(error: ServiceError, request_id: str, path: str, ref_id: str | None 
         "retryable": error.retryable,
         "fault": error.fault,
         "hint": error.said_hint,
-        "errors": [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors],
+        "errors": [{"pointer": e.pointer, "code": e.code, "detail": e.detail} for e in error.errors[:ERRORS_MOST]],
         "request_id": request_id,
         "ref_id": ref_id,
         **error.extra,
@@ -280,6 +282,8 @@ class Doorkeeper:
     async def _read(self, scope: Scope, receive: Receive) -> bytes:
         """The whole body. Raises TooLarge (by the announced or the true length) and RequestTimeout."""
         announced = _header(scope, b"content-length")
+        if announced and _header(scope, b"transfer-encoding"):  # RFC 9112 section 6.1: somebody may be smuggling
+            raise TwoLengths
         if announced.isdigit() and (len(announced) > 18 or int(announced) > self._reading.body_max_bytes):
             raise TooLarge(f"The body has {shown(announced)} bytes; we read {self._reading.body_max_bytes}.")
         body = bytearray()
@@ -301,7 +305,7 @@ class Doorkeeper:
         if isinstance(error, MethodNotAllowed):
             return {"Allow": _listed(self._methods(scope["path"]))}
         # What is still on its way is not worth reading; a client that has sent everything reads our answer first.
-        return {"Connection": "close"} if isinstance(error, TooLarge | RequestTimeout) else {}
+        return {"Connection": "close"} if isinstance(error, TooLarge | RequestTimeout | TwoLengths) else {}
 
 
 class _Answer:

@@ -24,6 +24,7 @@ from messaging.errors import Unavailable
 
 POOL_MOST = 64  # connections per process; more callers wait their turn
 POOL_WAIT_S = 1.5
+BLOCKING_MOST = 4096  # twice what the API accepts at once: the library's own limit of 100 must not be met first
 RETRY_AFTER_S = 2
 
 # Error words of a server that is alive and still cannot promise a write (or an honest read).
@@ -83,7 +84,7 @@ def connect_blocking(url: str) -> Redis:
 
     The caller bounds each call (`asyncio.timeout`), because a server that hangs would never answer.
     """
-    pool = ConnectionPool.from_url(url, socket_timeout=None, **_COMMON)
+    pool = ConnectionPool.from_url(url, socket_timeout=None, max_connections=BLOCKING_MOST, **_COMMON)
     return Redis.from_pool(pool)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 TEST_KEY = "tk_test_acceptance"
-LIVE_KEY = "tk_live_acceptance"
+LIVE_KEY = "tk_live_acceptance0123456789abcd"
 READY_S = 20.0
 
 

@@ -11,7 +11,7 @@ codec.py      a value <-> its JSON                              writing.py   fac
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
 invite.py     what goes on the wire (pure)                      trunks.py    which trunk, and when: pace, breaker
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
-phone.py      the process around the catch-all phone
+phone.py      the process around the catch-all phone            retention.py  recordings have a life
 api/          FastAPI, and nothing else knows it                cli/         the tocsin command
 compose.py    the composition roots: the only place that chooses adapters          serve.py  one of each, supervised
 """

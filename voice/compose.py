@@ -6,6 +6,8 @@ process was asked to stop.
 
 import asyncio
 import contextlib
+import functools
+import ipaddress
 import os
 import signal
 import socket
@@ -45,6 +47,7 @@ from voice.journal import Journal
 from voice.phone import Listener
 from voice.presence import Presence
 from voice.recovery import recover
+from voice.retention import keep_sweeping, remove_older
 from voice.store_valkey import ValkeyCallStore
 
 log = structlog.get_logger(__name__)
@@ -93,10 +96,20 @@ def prompt_library(settings: Settings, engines: Sequence[SpeechEngine] | None = 
 
 
 def webhook_policy(settings: Settings, *, sandbox: bool) -> AddressPolicy:
-    """Where webhooks may go. Those of test keys may stay on this machine, by plain http: nothing leaves it."""
+    """Where webhooks may go. Those of test keys may stay on this machine, by plain http: nothing leaves it.
+
+    Unless the API can be reached from elsewhere: then whoever has a test key would post to what listens here only.
+    """
     hooks = settings.webhooks
     policy = AddressPolicy(guard=hooks.guard, allow=hooks.allow, plain_http=hooks.plain_http)
-    return policy.with_loopback() if sandbox else policy
+    return policy.with_loopback() if sandbox and _is_loopback(settings.http.host) else policy
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def accounts(settings: Settings, redis: Redis, pepper: bytes) -> Accounts:
@@ -198,6 +211,7 @@ async def run_dialer(settings: Settings) -> None:
         stack.callback(journal.close)
         recordings = settings.data_dir / "recordings"
         recordings.mkdir(parents=True, exist_ok=True)
+        swept(stack, library.sweep, old_recordings(settings, recordings))
         desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings)
         lines: dict[str, tuple[Trunk, Line]] = {}
         for trunk in trunks(settings):
@@ -235,8 +249,10 @@ async def run_phone(settings: Settings) -> None:
         library = prompt_library(settings)
         stack.push_async_callback(library.aclose)
         listener = Listener(call_store(settings, redis, blocking), library)
+        heard = settings.data_dir / "sandbox"
+        swept(stack, old_recordings(settings, heard))
         phone = CatchAllPhone(
-            settings.data_dir / "sandbox",
+            heard,
             port=settings.sandbox.sip_port,
             on_end=listener.ended,
             keep=settings.sandbox.keep,
@@ -324,6 +340,20 @@ async def _announced(
         await asyncio.gather(telling, return_exceptions=True)
         with contextlib.suppress(Exception):  # the store may be gone before us; the word goes stale by itself
             await presence.leave(role, holder)
+
+    stack.push_async_callback(leave)
+
+
+def old_recordings(settings: Settings, folder: Path) -> Callable[[], int]:
+    return functools.partial(remove_older, folder, settings.store.recording_hours * 3_600.0, SystemClock())
+
+
+def swept(stack: contextlib.AsyncExitStack, *sweeps: Callable[[], object]) -> None:
+    sweeping = asyncio.create_task(keep_sweeping(sweeps), name="retention")
+
+    async def leave() -> None:
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
 
     stack.push_async_callback(leave)
 

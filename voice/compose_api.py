@@ -8,7 +8,7 @@ from random import SystemRandom
 
 from redis.asyncio import Redis
 
-from config.settings import Settings
+from config.settings import Settings, SettingsError
 from media.speech import SpeechEngine, SpeechError, Utterance
 from messaging.clock import SystemClock
 from messaging.guard import judge_url
@@ -33,8 +33,12 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
     engines = compose.speech_engines(settings)
     library = compose.prompt_library(settings, engines)
     stack.push_async_callback(library.aclose)
+    compose.swept(stack, library.sweep)
     accounts = compose.accounts(settings, redis, pepper(settings))
-    accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
+    try:
+        accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
+    except ValueError as error:
+        raise SettingsError(f"api_keys: {error}") from None
     trunks = compose.trunks(settings)
     presence = Presence(redis, settings.store.prefix, clock)
     return Api(

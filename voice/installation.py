@@ -1,4 +1,4 @@
-"""The two secrets a new installation makes for itself, kept in files of the data directory that only we may read."""
+"""The data directory, which only we may read, and the two secrets a new installation makes for itself in it."""
 
 import base64
 import contextlib
@@ -10,6 +10,20 @@ from config.settings import Settings
 
 _PEPPER = "key.pepper"
 _WEBHOOK = "webhook.secret"
+
+
+_FOLDERS = ("audio", "journal", "recordings", "sandbox", "valkey")
+
+
+def keep_private(data_dir: Path) -> None:
+    """From here on this process and its children write for their own user only: numbers, speech and keys lie there.
+
+    `data_dir` itself keeps its mode when it was there before; the folders that are ours in it do not.
+    """
+    os.umask(0o077)
+    for name in _FOLDERS:
+        with contextlib.suppress(FileNotFoundError):
+            (data_dir / name).chmod(0o700)
 
 
 def pepper(settings: Settings) -> bytes:
@@ -35,7 +49,7 @@ def keep_secrets(settings: Settings) -> None:
 def _kept(path: Path, fresh: str) -> str:
     """The content of `path`, made with `fresh` when it is missing; whole or not there, whoever is killed when."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(fresh + "\n")

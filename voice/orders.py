@@ -124,6 +124,8 @@ def _recipients(sender: Sender, request: Request) -> tuple[tuple[str, ...], tupl
     numbers: dict[str, None] = {}
     refused: list[Refusal] = []
     for index, text in enumerate(request.to):
+        if len(numbers) > RECIPIENTS_MAX:
+            break  # refused as a whole: nobody need read the rest
         try:
             number = normalise(text, sender.region)
             if not sender.sandbox:
@@ -139,7 +141,7 @@ def _wrong_recipients(request: Request, numbers: tuple[str, ...], refused: tuple
     if not request.to:
         return [FieldError("#/to", "required", "to: at least one number is required.")]
     if len(numbers) > RECIPIENTS_MAX:
-        detail = f"to holds {len(numbers)} unique numbers; at most {RECIPIENTS_MAX} go in one request."
+        detail = f"to holds more than {RECIPIENTS_MAX} unique numbers, which is the most that go in one request."
         return [FieldError("#/to", "too_many", detail)]
     if numbers:
         return []

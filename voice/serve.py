@@ -27,7 +27,7 @@ import structlog
 from config.children import free_port
 from config.settings import Settings
 from messaging.embedded import EmbeddedError, EmbeddedValkey, embedded_url
-from voice.installation import keep_secrets
+from voice.installation import keep_private, keep_secrets
 from voice.roles import Gate, RoleProcess
 
 log = structlog.get_logger()
@@ -63,6 +63,7 @@ class Plan:
 def prepare(settings: Settings, environ: Mapping[str, str]) -> Plan:
     """Fork the roles. Call it before the event loop starts, in the main thread. Raises CannotServe."""
     data_dir = settings.data_dir.absolute()
+    keep_private(data_dir)
     data_dir.mkdir(parents=True, exist_ok=True)
     keep_secrets(settings)
     listener = _listen(settings.http.host, settings.http.port)

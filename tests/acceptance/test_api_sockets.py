@@ -212,3 +212,19 @@ async def test_slow_clients_do_not_slow_down_the_others(api: Served) -> None:
         for reader, writer in slow:
             assert await reader.read() == b""
             writer.close()
+
+
+async def test_a_request_with_two_lengths_is_refused_and_nothing_behind_it_is_read(api: Served) -> None:
+    smuggled = head("/version", method="GET")
+
+    answer = await api.raw(
+        head("/v1/calls", "Content-Length: 4", "Transfer-Encoding: chunked") + b"0\r\n\r\n" + smuggled
+    )
+
+    assert (status_of(answer), body_of(answer)["code"]) == (400, "TWO_LENGTHS")
+    assert answer.count(b"HTTP/1.1") == 1
+    assert b"connection: close" in answer.lower()
+
+
+async def test_what_a_client_says_about_itself_is_not_believed(api: Served) -> None:
+    assert not api.running.config.proxy_headers

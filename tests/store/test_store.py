@@ -26,6 +26,9 @@ from messaging.outbox import queue_keys
 from messaging.queue_valkey import ValkeyQueue
 from messaging.store import HIDDEN, Policy, Script, connect, connect_blocking, durability, unsure, weaker
 from tests.until import until
+from tests.valkey import TestValkey
+
+FOLLOWERS = 300
 
 
 def made(folder: Path) -> Path:
@@ -326,3 +329,13 @@ async def test_a_blocking_client_says_when_the_server_is_gone(short_dir):
 
 async def blocked(redis) -> bool:
     return bool((await redis.info("clients"))["blocked_clients"])
+
+
+async def test_hundreds_may_follow_a_call_at_once(valkey: TestValkey) -> None:
+    followers = [valkey.blocking.pubsub() for _ in range(FOLLOWERS)]
+    try:
+        for follower in followers:
+            await follower.subscribe(f"{valkey.prefix}events")
+    finally:
+        for follower in followers:
+            await follower.aclose()  # type: ignore[no-untyped-call]  # redis-py does not say what it returns

@@ -9,14 +9,26 @@ import structlog
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
-from messaging.errors import FieldError, Invalid, NotFound
+from messaging.errors import FieldError, Invalid, NotFound, Unavailable
 from messaging.http import header_text, preferred_wait, wants
 from sip import ladder as sip_ladder
 from voice.api import replies
 from voice.api.asking import about_numbers, asked
 from voice.api.once import only_once, replayed
 from voice.api.openapi import answers, as_bytes, as_json, as_text, takes
-from voice.api.parts import Api, ApiParts, MayRead, MaySend, Principal, ended, known_call, known_ref, sender_of
+from voice.api.parts import (
+    Api,
+    ApiParts,
+    MayRead,
+    MaySend,
+    Principal,
+    ended,
+    following,
+    has_room_to_follow,
+    known_call,
+    known_ref,
+    sender_of,
+)
 from voice.api.reading import JSON, Body, form_call, read_body, typed
 from voice.api.schemas import WAIT_MAX_S, PlaceCallForm, PlaceCallIn, _moment
 from voice.call_object import call_object
@@ -104,10 +116,14 @@ async def dial(
     headers["Location"] = f"/v1/calls/{call.call_id}"
     log.info("call accepted", call_id=call.call_id, ref_id=call.ref_id, source=order.source)
     wait_s = preferred_wait(request.headers.get("prefer"), WAIT_MAX_S)
-    if wait_s is None:
+    if wait_s is None or not has_room_to_follow(api, principal.owner):
         return JSONResponse(call_object(call), 202, headers)
-    is_final = await ended(api, call, wait_s)
-    now = await api.sending.call(principal.owner, call.call_id)
+    try:
+        with following(api, principal.owner):
+            is_final = await ended(api, call, wait_s)
+        now = await api.sending.call(principal.owner, call.call_id)
+    except Unavailable:  # the call was accepted: an error here would make the client ring the same person again
+        return JSONResponse(call_object(call), 202, headers)
     headers["Preference-Applied"] = f"wait={wait_s}"
     return JSONResponse(call_object(now), 200 if is_final else 202, headers)
 

@@ -2,18 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from messaging.clock import rfc3339
+from messaging.errors import OverLimit, Unavailable
 from messaging.http import wants
 from voice.api import replies
 from voice.api.calls import CallId
 from voice.api.openapi import answers, as_json, as_text
-from voice.api.parts import ApiParts, MayRead, known_call
+from voice.api.parts import FOLLOWERS_MOST, Api, ApiParts, MayRead, following, has_room_to_follow, known_call
 from voice.api.reading import JSON
 from voice.store import CallEvent
 
@@ -22,6 +24,7 @@ router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 STREAM = "text/event-stream"
 HEARTBEAT_S = 15.0  # proxies close what is silent for longer; a comment line keeps them from it
 RECONNECT_MS = 2000
+RETRY_S = 5  # for one stream too many
 HEARTBEAT = ": still here\n\n"
 
 
@@ -54,10 +57,25 @@ async def events(
         found = [e for e in await api.sending.events(principal.owner, known) if e.sequence > after]
         return JSONResponse({"data": [event_object(known, event) for event in found]})
     since = max(after, _sequence(last_event_id))
-    following = await api.sending.follow(principal.owner, known, since)
+    story = await api.sending.follow(principal.owner, known, since)
+    if not has_room_to_follow(api, principal.owner):
+        raise OverLimit(
+            f"{FOLLOWERS_MOST} streams of this account are open; close one, or ask without text/event-stream.",
+            retry_after_s=RETRY_S,
+        )
     return StreamingResponse(
-        stream(known, following, api.draining), media_type=STREAM, headers={"X-Accel-Buffering": "no"}
+        counted(api, principal.owner, stream(known, story, api.draining)),
+        media_type=STREAM,
+        headers={"X-Accel-Buffering": "no"},
     )
+
+
+async def counted(api: Api, owner: str, lines: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+    """Not counted before the first line is asked for: an answer that never began would count for ever."""
+    with following(api, owner):
+        async with aclosing(lines):
+            async for line in lines:
+                yield line
 
 
 def _sequence(last_event_id: str | None) -> int:
@@ -79,8 +97,8 @@ def event_object(call_id: str, event: CallEvent) -> dict[str, Any]:
 
 async def stream(
     call_id: str, events: AsyncIterator[CallEvent], draining: asyncio.Event, heartbeat_s: float = HEARTBEAT_S
-) -> AsyncIterator[str]:
-    """Server-sent events until the story ends or we shut down (the client comes back with Last-Event-ID)."""
+) -> AsyncGenerator[str, None]:
+    """Server-sent events until the story ends, we shut down or the store is away (the client comes back)."""
     yield f"retry: {RECONNECT_MS}\n\n"
     stopping = asyncio.ensure_future(draining.wait())
     arriving: asyncio.Future[CallEvent] | None = None
@@ -95,7 +113,7 @@ async def stream(
                 continue
             try:
                 event = arriving.result()
-            except StopAsyncIteration:
+            except (StopAsyncIteration, Unavailable):
                 return
             arriving = None
             data = json.dumps(event_object(call_id, event))

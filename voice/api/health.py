@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, g
 from starlette.types import Scope
 
 from messaging.errors import NotFound, ServiceError, catalogue
-from messaging.http import wants, where
+from messaging.http import presented_key, wants, where
 from voice.api import replies
 from voice.api.openapi import NO_KEY, answers, as_json, as_text
 from voice.api.parts import Api, ApiParts, Caller, Check, MayRead
@@ -64,16 +64,30 @@ for path, name in (("/livez", "livez"), ("/healthz", "healthz")):
     openapi_extra=NO_KEY,
 )
 async def ready(
+    request: Request,
     api: ApiParts,
     verbose: Annotated[str | None, Query(max_length=5, description="Present: the checks as JSON.")] = None,
 ) -> Response:
-    """Store durable, a voice works, lines usable, not draining. A trunk that is down is told and costs nothing."""
+    """Store durable, a voice works, lines usable, not draining. A trunk that is down is told and costs nothing.
+
+    `detail` needs a key with the scope `read`: versions, trunks and addresses are nothing for strangers.
+    """
     checks = await run_checks(api)
     is_ready = all(check.ok for check in checks if check.required)
     if is_ready and verbose is None:
         return PlainTextResponse("ready\n")
-    rows = {c.name: {"ok": c.ok, "detail": c.detail, "required": c.required} for c in checks}
+    told = await _may_know(request, api)
+    rows = {c.name: {"ok": c.ok, "detail": c.detail if told else "", "required": c.required} for c in checks}
     return JSONResponse({"ready": is_ready, "checks": rows}, 200 if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def _may_know(request: Request, api: Api) -> bool:
+    """A key is not asked for here, so a wrong one is no fault."""
+    try:
+        principal = await api.accounts.who(presented_key(request))
+    except ServiceError:
+        return False
+    return principal is not None and "read" in principal.scopes
 
 
 async def run_checks(api: Api) -> list[Check]:

@@ -1,7 +1,9 @@
 """What the API is made of: the ports it needs, handed in by the composition root, and how a route reaches them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Protocol, cast
@@ -88,6 +90,9 @@ async def _no_recording(call: Call) -> Path | None:
     return None
 
 
+FOLLOWERS_MOST = 100  # streams and waits of one account in this process: each holds a connection to the store
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """Everything `create_app` needs. `draining` is set once, by whoever got the signal, before the server stops."""
@@ -107,6 +112,7 @@ class Api:
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: set[str] = field(default_factory=set)  # idempotency keys this process is serving right now
+    followers: Counter[str] = field(default_factory=Counter)  # owner -> streams and waits open right now
     version: str = "0.0.0"
 
 
@@ -180,6 +186,20 @@ def known_call(text: str) -> str:
     if not is_call_id(text):
         raise NotFound("There is no such call, or it belongs to somebody else.")
     return text
+
+
+def has_room_to_follow(api: Api, owner: str) -> bool:
+    return api.followers[owner] < FOLLOWERS_MOST
+
+
+@contextmanager
+def following(api: Api, owner: str) -> Iterator[None]:
+    """Counts one stream or wait of `owner` while it is open."""
+    api.followers[owner] += 1
+    try:
+        yield
+    finally:
+        api.followers[owner] -= 1
 
 
 async def ended(api: Api, call: Call, wait_s: float) -> bool:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from messaging.errors import BadRequest, FieldError, Invalid, InvalidJson, UnsupportedMediaType
 from messaging.http import invalid_from
-from messaging.strict_json import complaints_about, read_object, shown, step
+from messaging.strict_json import COMPLAINTS_MAX, complaints_about, read_object, shown, step
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -167,6 +167,8 @@ def unknown_members(model: type[BaseModel], data: dict[str, Any], pointer: str =
     known = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
     found: list[FieldError] = []
     for name, value in data.items():
+        if len(found) >= COMPLAINTS_MAX:  # looking for what was meant takes time, and the answer has an end
+            break
         if name not in known:
             where = f" in {pointer[2:]}" if len(pointer) > 1 else ""
             found.append(
@@ -202,14 +204,14 @@ def known_query(request: Request) -> None:
         return
     known = {parameter.alias for parameter in route.dependant.query_params}
     given = Counter(name for name, _ in request.query_params.multi_items())
-    wrong = [_stranger(name, known) for name in given if name not in known]
+    wrong = [_stranger(name, known) for name in [name for name in given if name not in known][:COMPLAINTS_MAX]]
     wrong += [
         FieldError(step("#", name), "repeated_member", f"{shown(name)} is given more than once")
         for name, times in given.items()
         if times > 1 and name in known
     ]
     if wrong:
-        raise Invalid(wrong[0].detail, errors=tuple(wrong[:20]))
+        raise Invalid(wrong[0].detail, errors=tuple(wrong[:COMPLAINTS_MAX]))
 
 
 def _stranger(name: str, known: set[str]) -> FieldError:

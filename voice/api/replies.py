@@ -200,7 +200,7 @@ class MagicOut(BaseModel):
 
 class CheckOut(BaseModel):
     ok: bool
-    detail: str
+    detail: str = Field(description="Empty without a key that may read.")
     required: bool
 
 

@@ -13,11 +13,13 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from messaging.clock import parse_time, rfc3339
 
 TEXT_MAX = 1000  # characters; Speech.text_max may ask for fewer
 URL_MAX = 2048
+ENTRIES_MAX = 5000  # of `to`, repeats counted: each is looked at, and everybody else waits meanwhile
 WAIT_MAX_S = 60  # the longest blocking answer we promise
 
 EventType = Literal[
@@ -56,6 +58,9 @@ def _speakable(text: str) -> str:
 
 
 def _numbers(value: object) -> object:
+    if isinstance(value, list) and len(value) > ENTRIES_MAX:
+        detail = f"holds {len(value)} entries; at most {ENTRIES_MAX} are read, of which 1000 unique numbers are called"
+        raise PydanticCustomError("too_many", detail)
     return [value] if isinstance(value, str) else value
 
 

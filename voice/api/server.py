@@ -90,6 +90,7 @@ def server(app: FastAPI, http: Http, draining: asyncio.Event, *, header_within_s
         timeout_graceful_shutdown=GOODBYE_WITHIN_S,
         limit_concurrency=CONNECTIONS_MAX,
         server_header=False,
+        proxy_headers=False,  # X-Forwarded-*: anybody on this machine could write what they like
         access_log=False,
         log_config=None,
         lifespan="off",

@@ -30,11 +30,13 @@ def run_role(role: str, overrides: Mapping[str, object]) -> int:
     import uvloop
 
     from voice.compose import ROLES
+    from voice.installation import keep_private
 
     die_with_parent(os.environ)
     name_process(f"tocsin-{role}")
     settings = load(os.environ, overrides=overrides)
     configure(role, settings.log_level)
+    keep_private(settings.data_dir)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(ROLES[role](settings))
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.api_door import LIVE_KEY, Door, bearer, open_door
+from tests.api_door import LIVE_KEY, PLAIN_KEY, Door, bearer, open_door
 from tests.voice_values import time_passes
 from voice.api.parts import Check
 from voice.store import Heard
@@ -125,6 +125,10 @@ async def test_ready_names_what_is_not(tmp_path: Path) -> None:
     async with open_door(tmp_path, checks=(store, trunk)) as door:
         assert (await door.get("/readyz")).text == "ready\n"
         rows = (await door.get("/readyz?verbose")).json()["checks"]
+        for key in ("", "tk_test_unknown", PLAIN_KEY):
+            strangers = (await door.get("/readyz?verbose", headers=bearer(key))).json()
+            assert strangers["ready"]
+            assert {row["detail"] for row in strangers["checks"].values()} == {""}, "versions, trunks and addresses"
         assert {name: row["ok"] for name, row in rows.items()} == {"api": True, "store": True, "trunk lagos-1": False}
     async with open_door(tmp_path, checks=(store, voice, lines)) as door:
         answer = await door.get("/readyz")
