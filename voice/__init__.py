@@ -13,5 +13,8 @@ invite.py     what goes on the wire (pure)                      trunks.py    whi
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
 phone.py      the process around the catch-all phone
 api/          FastAPI, and nothing else knows it                cli/         the tocsin command
-compose.py    the composition roots: the only place that chooses adapters          serve.py  one of each, supervised
+compose.py    the composition roots: the only place that chooses adapters       compose_api.py  that of the API
+serve.py      one process of each, supervised                   roles.py     how they are started
+presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
+caller_ids.py which numbers an account may show (pure)          version.py   which Tocsin, which PJSIP
 """
