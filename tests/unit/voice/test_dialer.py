@@ -391,7 +391,7 @@ async def test_a_lapsed_call_of_our_own_is_taken_up_again_and_not_ended(
     async with bench.run(lease_s=0.05) as dialer:
         intake = await bench.call("12025550102", script=Script(ring_timeout_s=60))
         await bench.reaches(intake, "call.ringing")
-        await eventually(lambda: _adopted(dialer, intake))
+        await until(lambda: _adopted(dialer, intake))
         await bench.store.intend(intake.calls[0].call_id, Intent.CANCEL)
         call = await bench.final(intake)
 
