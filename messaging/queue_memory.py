@@ -1,4 +1,4 @@
-"""MemoryQueue: the Queue port without a server, for `--simulate` and fast tests. One process; nothing survives it."""
+"""MemoryQueue: the Queue port without a server, for fast tests. One process; nothing survives it."""
 
 import asyncio
 from collections.abc import Sequence

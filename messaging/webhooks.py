@@ -39,10 +39,6 @@ class Schedule:
     jitter: float = 0.0  # 0.1 = plus or minus a tenth
     refusals_are_final: bool = False  # 3xx, and 4xx but 429
 
-    @property
-    def most_tries(self) -> int:
-        return len(self.retries_s) + 1
-
 
 def standard(gaps_s: Sequence[float], jitter: float) -> Schedule:
     """As the settings say it: one gap before each try, the first of them 0."""
@@ -54,6 +50,7 @@ NINEBITS = Schedule("9bits", (30, 60, 120, 240, 480, 960, 1920, 3600), from_firs
 
 
 def new_secret() -> str:
+    """`whsec_` and 32 random bytes in base64 (Standard Webhooks)."""
     return "whsec_" + base64.b64encode(os.urandom(SECRET_BYTES)).decode()
 
 

@@ -13,7 +13,7 @@ from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Stop, StopPla
 from sip.engine import NO_RTP_PORT, NO_SOUND_CLOCK, TOO_MANY_CALLS, Engine
 from sip.events import Answered, Dialling, Ended, Event, NoFreeLine, Origin, Phase, Pong, Ready, Ringing, Trace
 from sip.legs import RINGS_MOST, SETTLE_S, SILENT_SLOT_S, TRACE_MOST, Close, Counters, Leg
-from sip.messages import masked
+from sip.messages import kept
 from sip.recording import discard, join
 from sip.setup import DIALS_PER_S_CEILING, LineSetup
 
@@ -336,7 +336,7 @@ class Exchange:
             leg.watch(seen)
             if self._setup.ladder and leg.traced < TRACE_MOST and seen.sip_call_id not in self._reserved:
                 leg.traced += 1
-                self._events.append(Trace(leg.dial.call_id, at, seen.sent, seen.peer, masked(seen.text)))
+                self._events.append(Trace(leg.dial.call_id, at, seen.sent, seen.peer, kept(seen.text)))
 
     def _publish(self, now: float) -> None:
         """The library closes a recorder on its clock's next tick, and writes the header only then: try until it did."""

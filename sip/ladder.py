@@ -1,7 +1,6 @@
 """SIP messages seen on the wire -> a ladder of rows, as JSON or as text, with what is secret taken out. Pure.
 
 The parser is total: whatever a peer sends becomes a row. Sizes are bounded: a hostile peer cannot fill the store.
-Nonces of challenges stay (they are not secret, and a wrong login cannot be explained without them).
 """
 
 import json
@@ -12,22 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sip.events import Trace
+from sip.messages import has_login, kept
 
 ROWS_MAX = 200
-TEXT_MAX = 4096  # characters of one message that are kept; an INVITE of ours is below 1300
 FIRST_LINE_MAX = 160
 SLOW_MS = 2000  # a gap worth pointing at
-HIDDEN = "(hidden)"
-
-# The value runs to the next line that is not a continuation (RFC 3261 section 7.3.1). A bare CR ends a line for some
-# parsers and not for others: as a start it counts, as an end it does not, so nothing slips through between the two.
-_CREDENTIALS = re.compile(
-    r"(?:(?<=[\r\n])|\A)([ \t]*)(authorization|proxy-authorization)[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*", re.IGNORECASE
-)
-_SDP_KEYS = re.compile(r"(?:(?<=[\r\n])|\A)(a=crypto:|a=key-mgmt:|k=)[^\n]*", re.IGNORECASE)  # RFC 4568, 4567, 8866
-_INFO = re.compile(r"\A\s*INFO\s|(?:(?<=[\r\n]))cseq[ \t]*:[ \t]*\d+[ \t]+INFO\b", re.IGNORECASE)
-_BODY = re.compile(r"\r?\n\r?\n|\r\r")
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 _MEDIA = re.compile(r"^m=audio[ ]+\d[^ \n]*[ ]+\S+[ ]+([0-9 ]+)", re.MULTILINE)
 _RTPMAP = re.compile(r"^a=rtpmap:(\d{1,3})[ ]+([A-Za-z0-9.-]{1,32})/", re.MULTILINE)
@@ -53,17 +41,6 @@ class Row:
 Ladder = tuple[Row, ...]
 
 
-def masked(text: str | bytes) -> str:
-    """The message without credentials, media keys and INFO bodies (key presses). Repeating it changes nothing."""
-    said = _text(text)
-    body = _BODY.search(said)
-    if body and _INFO.search(said[: body.end()]):
-        said = said[: body.end()] + (HIDDEN if said[body.end() :].strip() else "")
-    said = _CREDENTIALS.sub(rf"\1\2: {HIDDEN}", said)
-    said = _SDP_KEYS.sub(rf"\1{HIDDEN}", said)
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", said)
-
-
 def ladder(traces: Iterable[Trace]) -> Ladder:
     """Rows in order of time, at most `ROWS_MAX`: the first half and the last, when there are more."""
     seen = sorted(traces, key=lambda trace: trace.at)
@@ -77,25 +54,19 @@ def ladder(traces: Iterable[Trace]) -> Ladder:
 
 
 def _row(trace: Trace, delta_ms: int) -> Row:
-    text = masked(trace.text)
-    codecs = _codecs(text[:TEXT_MAX])
+    text = kept(trace.text)
+    codecs = _codecs(text)
     return Row(
         at=trace.at,
         delta_ms=delta_ms,
         sent=trace.sent,
-        peer=_CONTROL.sub("", trace.peer)[:64],
+        peer="".join(letter for letter in trace.peer if letter.isprintable())[:64],
         first_line=_first_line(text),
         sdp=codecs is not None,
         codecs=codecs or (),
         size=len(trace.text),
-        text=text[:TEXT_MAX],
+        text=text,
     )
-
-
-def _text(raw: str | bytes) -> str:
-    """At most 64 Ki (the largest UDP datagram), as UTF-8 (RFC 3261 section 7) as far as it is."""
-    octets = raw[:65536] if isinstance(raw, bytes) else raw[:65536].encode("utf-8", "replace")
-    return octets.decode("utf-8", "replace")
 
 
 def _first_line(text: str) -> str:
@@ -197,4 +168,4 @@ def _label(row: Row) -> str:
 
 def _method(row: Row) -> str:
     method = row.first_line.split(" ", 1)[0] or "(empty)"
-    return f"{method} (auth)" if _CREDENTIALS.search(row.text) else method
+    return f"{method} (auth)" if has_login(row.text) else method

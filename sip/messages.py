@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-TEXT_MAX = 4096  # characters of one message kept for the ladder; ours have 900
+TEXT_MAX = 4096  # characters of one message that are kept; an INVITE of ours is below 1300
 _STATUS = re.compile(r"SIP/2\.0 (\d{3})(?: ([^\r\n]*))?")
 _HEADER = re.compile(r"^([A-Za-z0-9.!%*_+`'~-]+)[ \t]*:[ \t]*(.*?)[ \t]*$")
 _Q850 = re.compile(r"q\.850\s*;(?:[^,]*?;)?\s*cause\s*=\s*(\d{1,3})", re.IGNORECASE)
@@ -13,7 +13,16 @@ _LOGGED = re.compile(
     r"(?P<text>.*?)(?:\r?\n)?--end msg--",
     re.DOTALL,
 )
-_SECRET_HEADERS = ("authorization", "proxy-authorization", "authentication-info", "proxy-authentication-info")
+# The value runs to the next line that is not a continuation (RFC 3261 section 7.3.1). A bare CR ends a line for some
+# parsers and not for others: as a start it counts, as an end it does not, so nothing slips through between the two.
+_CREDENTIALS = re.compile(
+    r"(?:(?<=[\r\n])|\A)([ \t]*)((?:proxy-)?(?:authorization|authentication-info))[ \t]*:[^\n]*(?:\n[ \t][^\n]*)*",
+    re.IGNORECASE,
+)
+_SDP_KEYS = re.compile(r"(?:(?<=[\r\n])|\A)(a=crypto:|a=key-mgmt:|k=)[^\n]*", re.IGNORECASE)  # RFC 4568, 4567, 8866
+_INFO = re.compile(r"\A\s*INFO\s|(?:(?<=[\r\n]))cseq[ \t]*:[ \t]*\d+[ \t]+INFO\b", re.IGNORECASE)
+_BODY = re.compile(r"\r?\n\r?\n|\r\r")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _COMPACT = {"i": "call-id", "c": "content-type", "l": "content-length"}
 HIDDEN = "(hidden)"
 
@@ -87,29 +96,35 @@ def reason_of(text: str) -> tuple[str | None, int | None]:
     return (why[:500] if why else None), (int(cause[1]) if cause else None)
 
 
-def masked(text: str) -> str:
-    """The message without what must not be kept: credentials, SRTP keys, keys pressed (INFO). Bounded."""
-    head, blank, body = text.replace("\r\n", "\n").partition("\n\n")
-    lines = _unfolded(head)
-    kept = [_masked_header(line) for line in lines]
-    if any(line.lower().startswith("cseq") and line.rstrip().upper().endswith(" INFO") for line in lines):
-        body = HIDDEN if body else ""
-    else:
-        body = "\n".join(_masked_sdp(line) for line in body.split("\n"))
-    whole = "\n".join(kept) + blank + body
+def masked(text: str | bytes) -> str:
+    """The message without credentials, media keys and INFO bodies (keys pressed). Repeating it changes nothing.
+
+    Nonces of challenges stay: they are not secret, and a wrong login cannot be explained without them.
+    """
+    said = _text(text)
+    body = _BODY.search(said)
+    if body and _INFO.search(said[: body.end()]):
+        said = said[: body.end()] + (HIDDEN if said[body.end() :].strip() else "")
+    said = _CREDENTIALS.sub(rf"\1\2: {HIDDEN}", said)
+    said = _SDP_KEYS.sub(rf"\1{HIDDEN}", said)
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", said)
+
+
+def kept(text: str | bytes) -> str:
+    """`masked`, and no longer than `TEXT_MAX`: a hostile peer cannot fill the store."""
+    whole = masked(text)
     return whole if len(whole) <= TEXT_MAX else whole[: TEXT_MAX - 1] + "…"
 
 
-def _masked_header(line: str) -> str:
-    name = line.partition(":")[0].strip().lower()
-    return f"{line.partition(':')[0]}: {HIDDEN}" if name in _SECRET_HEADERS else line
+def has_login(text: str) -> bool:
+    """Does the message carry credentials, hidden or not?"""
+    return _CREDENTIALS.search(text) is not None
 
 
-def _masked_sdp(line: str) -> str:
-    for secret in ("a=crypto:", "a=key-mgmt:", "k="):
-        if line.lower().startswith(secret):
-            return secret + HIDDEN
-    return line
+def _text(raw: str | bytes) -> str:
+    """At most 64 Ki (the largest UDP datagram), as UTF-8 (RFC 3261 section 7) as far as it is."""
+    octets = raw[:65536] if isinstance(raw, bytes) else raw[:65536].encode("utf-8", "replace")
+    return octets.decode("utf-8", "replace")
 
 
 def _unfolded(head: str) -> list[str]:

@@ -1,5 +1,11 @@
 """Fixtures every suite may use."""
 
+import os
+
+# As `tocsin serve` sets it. Before numpy is loaded: its threads spin while they wait, and on two busy cores the sound
+# tests took twice as long with them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from tests.valkey import short_dir, valkey, valkey_server
 
 __all__ = ["short_dir", "valkey", "valkey_server"]

@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx2
 
+from tests.until import until
+
 TEST_KEY = "tk_test_acceptance"
 LIVE_KEY = "tk_live_acceptance0123456789abcd"
 READY_S = 20.0
@@ -107,13 +109,15 @@ async def _drain(stderr: asyncio.StreamReader, lines: list[str]) -> None:
 
 
 async def _until_ready(service: Service) -> None:
-    async with asyncio.timeout(READY_S), service.client() as http:
-        while True:
-            with contextlib.suppress(httpx2.HTTPError):
-                if (await http.get("/readyz")).status_code == 200:
-                    return
+    async with service.client() as http:
+
+        async def is_ready() -> bool:
             assert service.process.returncode is None, "the service ended:\n" + "".join(service.log)
-            await asyncio.sleep(0.02)
+            with contextlib.suppress(httpx2.HTTPError):
+                return (await http.get("/readyz")).status_code == 200
+            return False
+
+        await until(is_ready, READY_S)
 
 
 def descendants(pid: int) -> list[int]:

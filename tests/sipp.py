@@ -12,7 +12,6 @@ import struct
 import wave
 from array import array
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from math import sin
@@ -20,22 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from config.children import free_port
+from tests.until import until
+
 SIPP = shutil.which("sipp")
 _RULER = re.compile(r"^-{20,} (\S+)[ \t](\S+)$", re.MULTILINE)
 _VIA = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n"
-
-
-async def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    """Wait for a condition that has no event of its own. Raises TimeoutError."""
-    async with asyncio.timeout(within_s):
-        while not condition():  # another process's state cannot be awaited
-            await asyncio.sleep(0.005)
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def tone(path: Path, ms: int, rate: int = 8000) -> str:
@@ -233,7 +222,7 @@ class Sipp:
     """`async with Sipp(scenario, tmp_path) as carrier:`; listens on `carrier.port`."""
 
     def __init__(self, xml: str, directory: Path, *options: str) -> None:
-        self.port = free_port()
+        self.port = free_port(socket.SOCK_DGRAM)
         self._directory, self._xml, self._options = directory, xml, options
         self._log = directory / f"sipp-{self.port}.log"
         self._process: asyncio.subprocess.Process | None = None
@@ -244,7 +233,7 @@ class Sipp:
         for _ in range(3):  # the free port may have been taken meanwhile
             if await self._listens():
                 return self
-            self.port = free_port()
+            self.port = free_port(socket.SOCK_DGRAM)
             self._log = self._directory / f"sipp-{self.port}.log"
         raise RuntimeError("SIPp does not listen")
 
@@ -254,7 +243,7 @@ class Sipp:
         process = self._process = await asyncio.create_subprocess_exec(
             SIPP,
             *("-sf", str(file), "-i", "127.0.0.1", "-p", str(self.port), "-nostdin", "-nd", "-trace_msg"),
-            *("-message_file", str(self._log), "-mp", str(free_port()), "-timeout", "55"),
+            *("-message_file", str(self._log), "-mp", str(free_port(socket.SOCK_DGRAM)), "-timeout", "55"),
             *self._options,
             cwd=self._directory,
             stdin=asyncio.subprocess.DEVNULL,

@@ -1,7 +1,5 @@
 """Messages, calls and intakes as the API would make them, for every test that needs a store with something in it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -82,16 +80,3 @@ async def step(
 async def one_lease(store: CallStore, lane: Lane = Lane.SANDBOX, lease_s: float = 15.0) -> Lease:
     (lease,) = await store.lease(lane, "dialer-1", 1, lease_s)
     return lease
-
-
-async def eventually(look: Callable[[], Awaitable[V]], within_s: float = 5.0) -> V:
-    """The first truthy answer; fails after `within_s`. For what only time on another process' clock can bring."""
-    async with asyncio.timeout(within_s):
-        while not (found := await look()):
-            await asyncio.sleep(0.01)
-    return found
-
-
-async def time_passes(seconds: float) -> None:
-    """For sentences that say that nothing happens meanwhile."""
-    await asyncio.sleep(seconds)

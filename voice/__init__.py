@@ -2,7 +2,7 @@
 
 calls.py      Call, its states, advance(call, fact) (pure)      messages.py  Message and Recipient (pure)
 flows.py      what happens on an answered call (pure)           explain.py   cause -> sentence, fault, next step
-explanations.py  the words of explain.py (data)
+explanations.py  its words (data)
 sending.py    the verbs: send_voice, place_call, cancel, find, list
 orders.py     a request judged: numbers, limits, times (pure)   call_object.py   the JSON Call object (pure)
 telling.py    the event of a step and its webhooks (pure)       endings.py   how a leg ended -> Ending, Outcome (pure)
@@ -13,5 +13,8 @@ invite.py     what goes on the wire (pure)                      trunks.py    whi
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
 phone.py      the process around the catch-all phone            retention.py  recordings have a life
 api/          FastAPI, and nothing else knows it                cli/         the tocsin command
-compose.py    the composition roots: the only place that chooses adapters          serve.py  one of each, supervised
+compose.py    the composition roots: the only place that chooses adapters       compose_api.py  that of the API
+serve.py      one process of each, supervised                   roles.py     how they are started
+presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
+caller_ids.py which numbers an account may show (pure)          version.py   which Tocsin, which PJSIP
 """

@@ -1,12 +1,12 @@
 """The data directory, which only we may read, and the two secrets a new installation makes for itself in it."""
 
-import base64
 import contextlib
 import os
 import secrets
 from pathlib import Path
 
 from config.settings import Settings
+from messaging.webhooks import new_secret
 
 _PEPPER = "key.pepper"
 _WEBHOOK = "webhook.secret"
@@ -34,10 +34,10 @@ def pepper(settings: Settings) -> bytes:
 
 
 def webhook_secret(settings: Settings) -> str:
-    """What webhooks are signed with: `whsec_` and 32 random bytes in base64 (Standard Webhooks)."""
+    """What webhooks are signed with."""
     if settings.webhooks.secret is not None:
         return settings.webhooks.secret.get_secret_value()
-    return _kept(settings.data_dir / _WEBHOOK, "whsec_" + base64.b64encode(os.urandom(32)).decode())
+    return _kept(settings.data_dir / _WEBHOOK, new_secret())
 
 
 def keep_secrets(settings: Settings) -> None:

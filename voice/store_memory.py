@@ -1,4 +1,4 @@
-"""MemoryCallStore: the twin of ValkeyCallStore for tests and `--simulate`; one process, nothing survives it.
+"""MemoryCallStore: the twin of ValkeyCallStore, for tests without a server; one process, nothing survives it.
 
 Every write happens between two awaits, so it is as atomic here as a script is there.
 """

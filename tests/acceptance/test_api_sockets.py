@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from tests.api_door import TEST_KEY, Door, bearer, open_door
-from tests.voice_values import eventually, time_passes
+from tests.until import time_passes, until
 from voice.api.server import ApiServer, server
 from voice.store import Lane
 
@@ -58,7 +58,7 @@ async def served(folder: Path, patience_s: float = 10.0) -> AsyncIterator[Served
         async def started() -> bool:
             return running.started
 
-        await eventually(started)
+        await until(started)
         try:
             yield Served(door, running, listener.getsockname()[1])
         finally:
@@ -192,7 +192,7 @@ async def test_going_down_ends_streams_and_waits_and_refuses_new_work(api: Serve
         live = {"Accept": "text/event-stream"}
         async with client.stream("GET", f"/v1/calls/{call_id}/events", headers=live) as stream:
             waiting = asyncio.create_task(client.post("/v1/calls", json=HELLO, headers={"Prefer": "wait=60"}))
-            await eventually(partial(two_calls, client))
+            await until(partial(two_calls, client))
 
             api.door.api.draining.set()
 

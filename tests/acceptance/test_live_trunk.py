@@ -4,16 +4,18 @@ import asyncio
 import contextlib
 import io
 import re
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import soundfile
 
+from config.children import free_port
 from media.heard import compare
 from media.speech import Sound
 from tests.service import LIVE_KEY, TEST_KEY, running
-from tests.sipp import SIPP, free_port
+from tests.sipp import SIPP
 
 pytestmark = [pytest.mark.sip, pytest.mark.peer]
 
@@ -73,10 +75,10 @@ def _trunks(folder: Path, port: int) -> str:
 async def carrier(folder: Path) -> AsyncIterator[int]:
     """`sipp -sn uas`: answers everything, says nothing, waits for the BYE."""
     assert SIPP is not None, "SIPp is not installed: make peers"
-    port = free_port()
+    port, media_port = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_DGRAM)
     process = await asyncio.create_subprocess_exec(
         SIPP,
-        *("-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1", "-mp", str(free_port()), "-nostdin"),
+        *("-sn", "uas", "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1", "-mp", str(media_port), "-nostdin"),
         *("-rtp_echo", "-nd", "-trace_msg", "-message_file", str(folder / f"sipp-{port}.log"), "-timeout", "50"),
         cwd=folder,
         stdin=asyncio.subprocess.DEVNULL,

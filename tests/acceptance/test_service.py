@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from config.children import free_port
 from tests.service import LIVE_KEY, Service, descendants, is_alive, process_name, running
-from tests.sipp import SIPP, WAIT_BYE, Sipp, free_port, pause, recv, scenario, send
+from tests.sipp import SIPP, WAIT_BYE, Sipp, pause, recv, scenario, send
+from tests.until import until
 
 pytestmark = [pytest.mark.sip, pytest.mark.timeout(120)]
 
@@ -22,7 +25,7 @@ LINES = 12  # three line processes of four
 
 async def test_a_hundred_calls_through_three_line_processes_survive_the_loss_of_one(tmp_path: Path) -> None:
     assert SIPP is not None, "SIPp is not installed: make peers"
-    async with Sipp(_answers_for_ever(free_port()), tmp_path) as carrier:
+    async with Sipp(_answers_for_ever(free_port(socket.SOCK_DGRAM)), tmp_path) as carrier:
         environ = {"TOCSIN_TRUNKS": _trunks(tmp_path, carrier.port), "TOCSIN_LINES__MOST": str(LINES)}
         environ["TOCSIN_SANDBOX__ENABLED"] = "false"  # every line process is the carrier's
         async with running(tmp_path / "data", **environ) as service, service.client(LIVE_KEY) as http:
@@ -75,9 +78,7 @@ async def test_a_role_that_is_killed_comes_back_and_the_next_call_is_heard(tmp_p
     async with running(tmp_path) as service:
         first = service.children()[role]
         os.kill(first, signal.SIGKILL)
-        async with asyncio.timeout(20):
-            while service.children().get(role, first) == first:
-                await asyncio.sleep(0.05)
+        await until(lambda: service.children().get(role, first) != first, 20)
         call = await _called_when_possible(service)
 
     assert call["status"] == "completed"
@@ -88,9 +89,7 @@ async def test_killing_serve_leaves_nothing_behind(tmp_path: Path) -> None:
         family = descendants(service.process.pid)
         service.process.kill()
         await service.process.wait()
-        async with asyncio.timeout(10):
-            while any(is_alive(pid) for pid in family):
-                await asyncio.sleep(0.05)
+        await until(lambda: not any(is_alive(pid) for pid in family))
 
     assert len(family) >= 6  # store, phone, dialer, prepared process, courier, api
 
@@ -112,24 +111,25 @@ def _trunks(folder: Path, port: int) -> str:
 
 async def _kill_a_line_process_with_calls(service: Service, http: httpx2.AsyncClient, ref_id: str) -> int:
     """As soon as calls are up on three processes."""
-    async with asyncio.timeout(30):
-        while True:
-            up = await http.get("/v1/calls", params={"ref_id": ref_id, "status": "answered", "limit": 200})
-            lines = [pid for pid in descendants(service.process.pid) if process_name(pid) == "tocsin-line"]
-            if len(lines) >= 3 and len(up.json()["data"]) >= LINES - 3:
-                os.kill(lines[0], signal.SIGKILL)
-                return lines[0]
-            await asyncio.sleep(0.05)
+
+    async def busy_lines() -> list[int]:
+        up = await http.get("/v1/calls", params={"ref_id": ref_id, "status": "answered", "limit": 200})
+        lines = [pid for pid in descendants(service.process.pid) if process_name(pid) == "tocsin-line"]
+        return lines if len(lines) >= 3 and len(up.json()["data"]) >= LINES - 3 else []
+
+    victim = (await until(busy_lines, 30))[0]
+    os.kill(victim, signal.SIGKILL)
+    return victim
 
 
 async def _all_final(http: httpx2.AsyncClient, ref_id: str) -> list[dict[str, Any]]:
-    async with asyncio.timeout(90):
-        while True:
-            page = await http.get("/v1/calls", params={"ref_id": ref_id, "limit": 200})
-            calls: list[dict[str, Any]] = page.json()["data"]
-            if len(calls) == CALLS and all(call["end_at"] for call in calls):
-                return calls
-            await asyncio.sleep(0.2)
+
+    async def all_that_ended() -> list[dict[str, Any]]:
+        page = await http.get("/v1/calls", params={"ref_id": ref_id, "limit": 200})
+        calls: list[dict[str, Any]] = page.json()["data"]
+        return calls if len(calls) == CALLS and all(call["end_at"] for call in calls) else []
+
+    return await until(all_that_ended, 90)
 
 
 def _dialogs(messages: list[Any]) -> Counter[str]:
@@ -143,17 +143,21 @@ def _dialogs(messages: list[Any]) -> Counter[str]:
 
 
 async def _until_status(http: httpx2.AsyncClient, call_id: str, status: str) -> None:
-    async with asyncio.timeout(10):
-        while (await http.get(f"/v1/calls/{call_id}")).json()["status"] != status:
-            await asyncio.sleep(0.02)
+    async def has_it() -> bool:
+        return bool((await http.get(f"/v1/calls/{call_id}")).json()["status"] == status)
+
+    await until(has_it)
 
 
 async def _called_when_possible(service: Service) -> dict[str, Any]:
     """A call; the api may be the one that is coming back, so connecting may take a moment."""
-    async with asyncio.timeout(30):
-        while True:
-            with contextlib.suppress(httpx2.HTTPError):
-                call = await service.call(to="12025550100", text="Still here.")
-                if call["hangup_cause"] != "trunk_timeout":  # the phone is still coming back
-                    return call
-            await asyncio.sleep(0.1)
+
+    async def called() -> dict[str, Any] | None:
+        with contextlib.suppress(httpx2.HTTPError):
+            call = await service.call(to="12025550100", text="Still here.")
+            return None if call["hangup_cause"] == "trunk_timeout" else call  # the phone is still coming back
+        return None
+
+    call = await until(called, 30)
+    assert call is not None
+    return call

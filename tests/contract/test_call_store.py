@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from messaging.errors import IdempotencyMismatch
+from tests.until import time_passes, until
 from tests.valkey import TestValkey
-from tests.voice_values import HOOK, OWNER, an_ending, an_intake, dialed, eventually, now, one_lease, step, time_passes
+from tests.voice_values import HOOK, OWNER, an_ending, an_intake, dialed, now, one_lease, step
 from voice.calls import KeyPressed, NotDialed, Rang, Status, WasAnswered, advance
 from voice.messages import MessageStatus, Outcome
 from voice.store import Accepted, CallFilter, CallStore, Heard, Intent, Lane, Once, Verdict
@@ -127,7 +128,7 @@ async def test_a_lapsed_lease_is_taken_again_with_the_next_epoch(store: CallStor
     await store.accept(an_intake(1))
     first = await one_lease(store, lease_s=0.02)
 
-    (second,) = await eventually(lambda: store.lease(Lane.SANDBOX, "dialer-2", 1, 15.0))
+    (second,) = await until(lambda: store.lease(Lane.SANDBOX, "dialer-2", 1, 15.0))
 
     assert (second.epoch, second.times_leased) == (2, 2)
     applied, _ = await step(store, first, first.call, dialed())
@@ -152,7 +153,7 @@ async def test_a_released_call_comes_back_after_its_delay_and_was_not_to_blame(s
     await store.release(lease, 0.05)
     await store.release(lease, 0.05)  # a repeat changes nothing
     at_once = await store.lease(Lane.SANDBOX, "dialer-1", 1, 15.0)
-    (again,) = await eventually(lambda: store.lease(Lane.SANDBOX, "dialer-1", 1, 15.0))
+    (again,) = await until(lambda: store.lease(Lane.SANDBOX, "dialer-1", 1, 15.0))
 
     assert at_once == []
     assert (again.epoch, again.times_leased) == (2, 1)
@@ -182,7 +183,7 @@ async def test_a_call_for_later_is_not_due_now(store: CallStore) -> None:
     await store.accept(an_intake(1, due_at=now() + timedelta(milliseconds=120)))
 
     at_once = await store.lease(Lane.SANDBOX, "d", 1, 15.0)
-    later = await eventually(lambda: store.lease(Lane.SANDBOX, "d", 1, 15.0))
+    later = await until(lambda: store.lease(Lane.SANDBOX, "d", 1, 15.0))
 
     assert (len(at_once), len(later)) == (0, 1)
 
@@ -404,7 +405,7 @@ async def test_a_dialled_call_without_a_holder_is_overdue_and_never_leased(store
     lease = await one_lease(store, lease_s=0.05)
     _, dialing = await step(store, lease, lease.call, dialed())
 
-    (orphan,) = await eventually(lambda: store.overdue(Lane.SANDBOX, "dialer-2", 10, 15.0))
+    (orphan,) = await until(lambda: store.overdue(Lane.SANDBOX, "dialer-2", 10, 15.0))
 
     assert (orphan.call, orphan.epoch) == (dialing, 2)
     assert await store.lease(Lane.SANDBOX, "dialer-2", 10, 15.0) == []

@@ -6,9 +6,6 @@ import itertools
 import math
 import wave
 from array import array
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
@@ -22,18 +19,6 @@ pytestmark = [
     pytest.mark.peer,
     pytest.mark.skipif(sipp.SIPP is None, reason="SIPp is not installed: make peers"),
 ]
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with AsyncExitStack() as stack:
-        yield Bench(stack, tmp_path)
-
-
-@pytest.fixture
-async def ear() -> AsyncIterator[sipp.Ear]:
-    async with sipp.Ear(talks=True) as one:
-        yield one
 
 
 def loud(frame: bytes) -> bool:

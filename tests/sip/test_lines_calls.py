@@ -1,8 +1,6 @@
 """Real PJSIP against SIPp as the carrier: every way a call can end, in the words the outcome table needs."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +19,6 @@ pytestmark = [
     pytest.mark.peer,
     pytest.mark.skipif(sipp.SIPP is None, reason="SIPp is not installed: make peers"),
 ]
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with AsyncExitStack() as stack:
-        yield Bench(stack, tmp_path)
-
-
-@pytest.fixture
-async def ear() -> AsyncIterator[sipp.Ear]:
-    async with sipp.Ear(talks=True) as one:
-        yield one
 
 
 def ladder(events: list[LineEvent]) -> list[str]:

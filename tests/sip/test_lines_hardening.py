@@ -2,9 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
@@ -12,24 +9,13 @@ from sip.commands import AfterScript, Why
 from sip.events import Answered, Digit, Ended
 from tests import sipp
 from tests.sip.bench import Bench
+from tests.until import until
 
 pytestmark = [
     pytest.mark.sip,
     pytest.mark.peer,
     pytest.mark.skipif(sipp.SIPP is None, reason="SIPp is not installed: make peers"),
 ]
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with AsyncExitStack() as stack:
-        yield Bench(stack, tmp_path)
-
-
-@pytest.fixture
-async def ear() -> AsyncIterator[sipp.Ear]:
-    async with sipp.Ear(talks=True) as one:
-        yield one
 
 
 async def ask(port: int, method: str, *headers: str, body: str = "", within_s: float = 1.5) -> str:
@@ -92,7 +78,7 @@ async def test_a_stranger_cannot_take_a_call_over_with_replaces(bench: Bench, ea
     async for event in leg.events():
         if isinstance(event, Answered):
             break
-    await sipp.until(lambda: bool(bench.carrier.received("ACK")))
+    await until(lambda: bool(bench.carrier.received("ACK")))
     (ack,) = bench.carrier.received("ACK")
     ours, theirs = (ack.header(name).split("tag=")[1] for name in ("From", "To"))
     port = bench.lines.status()[0].ready.sip_port

@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from sip.prefork import Prefork
 from sip.trunk import Trunk, TrunkUri
 from tests import sipp
 from tests.sip.bench import Bench
+from tests.until import until
 
 pytestmark = [
     pytest.mark.sip,
@@ -29,13 +29,8 @@ pytestmark = [
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with AsyncExitStack() as stack:
-        yield Bench(stack, tmp_path)
-
-
-@pytest.fixture
 async def ear() -> AsyncIterator[sipp.Ear]:
+    """Mute: a voice would keep awake what should sleep."""
     async with sipp.Ear() as one:
         yield one
 
@@ -105,13 +100,13 @@ async def test_a_dead_process_has_a_successor_within_two_seconds(bench: Bench, e
 
     os.kill(dead, signal.SIGKILL)
     end = await the_end(leg)
-    await sipp.until(lambda: bool(bench.lines.status()), within_s=2.0)
+    await until(lambda: bool(bench.lines.status()), within_s=2.0)
     _, after = await bench.call(call_id="after")
 
     assert (end.lost, end.phase, end.sent) == (True, Phase.ANSWERED, True)
     assert after.played_to_end
     assert dead not in bench.lines.pids()
-    await sipp.until(lambda: not exists(dead), within_s=2.0)  # no zombie
+    await until(lambda: not exists(dead), within_s=2.0)  # no zombie
 
 
 async def test_signals_belong_to_the_parent(bench: Bench, ear: sipp.Ear) -> None:
@@ -144,7 +139,7 @@ async def test_a_stuck_process_is_ended_and_its_calls_with_it(bench: Bench, ear:
     os.kill(stuck, signal.SIGSTOP)
 
     assert (await the_end(leg)).lost
-    await sipp.until(lambda: not exists(stuck))
+    await until(lambda: not exists(stuck))
 
 
 async def test_calls_survive_the_death_of_the_prepared_process(bench: Bench, ear: sipp.Ear) -> None:
@@ -169,10 +164,10 @@ async def test_idle_processes_leave_and_one_stays(bench: Bench, ear: sipp.Ear) -
     for leg in legs:
         await the_end(leg)
 
-    await sipp.until(lambda: len(bench.lines.pids()) == 1)
+    await until(lambda: len(bench.lines.pids()) == 1)
 
     assert len(many) == 2
-    await sipp.until(lambda: sum(exists(pid) for pid in many) == 1)
+    await until(lambda: sum(exists(pid) for pid in many) == 1)
 
 
 async def test_a_process_that_has_served_its_time_is_replaced_between_calls(bench: Bench, ear: sipp.Ear) -> None:
@@ -180,7 +175,7 @@ async def test_a_process_that_has_served_its_time_is_replaced_between_calls(benc
     (old,) = bench.lines.pids()
     await bench.call(call_id="c1")
 
-    await sipp.until(lambda: not exists(old))
+    await until(lambda: not exists(old))
     _, end = await bench.call(call_id="c2")
 
     assert end.played_to_end
@@ -235,7 +230,7 @@ async def test_closing_leaves_no_process_behind(bench: Bench, ear: sipp.Ear) -> 
         await bench.lines.aclose()
 
     assert [(await the_end(leg)).why for leg in legs] == [Why.SHUTDOWN] * 5
-    await sipp.until(lambda: not any(exists(pid) for pid in pids if pid), within_s=1.0)
+    await until(lambda: not any(exists(pid) for pid in pids if pid), within_s=1.0)
     assert len(bench.carrier.received("BYE")) == 5
     assert lastwords.read_journals(bench.directory / "journal") == []
 
@@ -274,7 +269,7 @@ async def test_when_the_dialer_is_killed_its_lines_say_bye_write_it_down_and_lea
             await parent.wait()
         pids = [int(pid) for pid in words[1:]]
 
-        await sipp.until(lambda: not any(alive(pid) for pid in pids), within_s=5.0)
+        await until(lambda: not any(alive(pid) for pid in pids), within_s=5.0)
 
         assert len(pids) == 2
         assert len(carrier.received("BYE")) == 6
@@ -304,6 +299,6 @@ async def test_forks_asked_for_at_once_each_get_their_own_answer() -> None:
             pipe.close()
         pids = [pid for pid, _ in forks]
         assert len(set(pids)) == 5
-        await sipp.until(lambda: not any(exists(pid) for pid in pids))
+        await until(lambda: not any(exists(pid) for pid in pids))
     finally:
         await prefork.aclose()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.api_door import LIVE_KEY, PLAIN_KEY, Door, bearer, open_door
-from tests.voice_values import time_passes
+from tests.until import time_passes
 from voice.api.parts import Check
 from voice.store import Heard
 

@@ -1,5 +1,6 @@
 """Settings: three sources in order, errors in words, and an example file that cannot drift from the code."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from config.settings import Section, Settings, SettingsError, load
+from config.settings import Section, Settings, SettingsError, _names, load
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "tocsin.example.toml"
 
@@ -98,3 +99,17 @@ def _flat(tree: dict[str, object], unset: set[str], before: str = "") -> dict[st
                 list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
             )
     return flat
+
+
+def read_somewhere() -> set[str]:
+    """Names of attributes that the product reads, settings.py left out."""
+    root = EXAMPLE.parents[1]
+    files = [path for package in ("voice", "sip", "media", "messaging") for path in (root / package).rglob("*.py")]
+    trees = (ast.parse(path.read_text()) for path in files)
+    return {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+
+def test_every_setting_is_read_by_somebody() -> None:
+    named = {name.rpartition(".")[2] for name in _names(Settings)}
+
+    assert named - read_somewhere() == set()

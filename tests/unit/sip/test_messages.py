@@ -1,8 +1,11 @@
 """What is read from a SIP message, and what is kept of one."""
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from sip.messages import TEXT_MAX, Answer, masked, read_answer, read_log, reason_of
+from sip.messages import HIDDEN, TEXT_MAX, Answer, kept, masked, read_answer, read_log, reason_of
+from tests.unit.sip.wording import answer, messages, request
 
 BUSY = (
     "SIP/2.0 486 Busy Here\r\nVia: SIP/2.0/UDP 10.0.0.1\r\n"
@@ -58,33 +61,84 @@ def test_other_log_entries_are_not_messages() -> None:
     assert read_log("sip_endpoint.c  .Processing incoming message: Response msg 200/BYE") is None
 
 
-SECRETS = (
-    "INVITE sip:1@h SIP/2.0\r\n"
-    'Authorization: Digest username="u", response="c0ffee"\r\n'
-    'proxy-authorization : Digest\r\n\tresponse="c0ffee"\r\n'
-    "CSeq: 1 INVITE\r\n\r\n"
-    "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c0ffee\r\nk=clear:c0ffee\r\na=rtpmap:8 PCMA/8000\r\n"
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "Authorization: Digest CANARY",
+        "authorization : Digest CANARY",
+        "Authentication-Info: rspauth=CANARY",
+        "proxy-authentication-info: rspauth=CANARY",
+        "PROXY-AUTHORIZATION:Digest CANARY",
+        "Proxy-Authorization: Digest username=a,\r\n response=CANARY",
+        "Authorization:\r\n\tDigest\r\n CANARY",
+        "Authorization: Digest \rCANARY",
+        "Authorization: Digest \x0bCANARY",
+        "Authorization: Digest \u2028CANARY",
+        "Subject: x\rAuthorization: CANARY",
+        " Authorization: CANARY",
+    ],
 )
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+def test_credentials_are_hidden_however_they_are_folded(secret: str, end: str) -> None:
+    text = f"INVITE sip:1@x SIP/2.0{end}{secret}{end}Via: kept{end}{end}"
+
+    hidden = masked(text)
+
+    assert "CANARY" not in hidden
+    assert "Via: kept" in hidden
+    assert HIDDEN in hidden
+    assert "CANARY" not in masked(secret)
 
 
-def test_credentials_and_media_keys_are_not_kept() -> None:
-    kept = masked(SECRETS)
+def test_challenges_stay_because_a_wrong_login_is_explained_by_them() -> None:
+    text = answer("407 X").replace("CSeq", 'Proxy-Authenticate: Digest realm="r", nonce="abc"\r\nCSeq')
 
-    assert "c0ffee" not in kept
-    assert "Authorization: (hidden)" in kept
-    assert "a=crypto:(hidden)" in kept
-    assert "a=rtpmap:8 PCMA/8000" in kept
+    assert masked(text) == text
 
 
-def test_pressed_keys_are_not_kept() -> None:
-    kept = masked("INFO sip:1@h SIP/2.0\r\nCSeq: 2 INFO\r\n\r\nSignal=4\r\nDuration=160\r\n")
+@pytest.mark.parametrize("line", ["a=crypto:1 AES_CM_128 inline:CANARY", "a=key-mgmt:mikey CANARY", "k=base64:CANARY"])
+def test_media_keys_are_hidden(line: str) -> None:
+    hidden = masked(request("INVITE", f"v=0\r\n{line}\r\nm=audio 4000 RTP/AVP 8\r\n"))
 
-    assert "Signal" not in kept
-    assert kept.endswith("(hidden)")
+    assert "CANARY" not in hidden
+    assert "m=audio 4000" in hidden
+
+
+@pytest.mark.parametrize(
+    "text", [request("INFO", "Signal=CANARY\r\nDuration=160"), answer("200 OK", "Signal=CANARY", "INFO")]
+)
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_bodies_of_info_are_hidden_because_they_carry_keys(text: str, end: str) -> None:
+    hidden = masked(text.replace("\r\n", end))
+
+    assert "CANARY" not in hidden
+    assert "Via" in hidden
+
+
+@given(st.one_of(st.text(max_size=200), st.binary(max_size=200)))
+@example("")
+@example("\r\n\r\n")
+@example(b"\xff\xfe\x00")
+@example("m=audio 1 RTP/AVP " + "9" * 400)
+@example("SIP/2.0 ")
+@example("\ud800")
+def test_masking_never_raises_and_repeating_it_changes_nothing(raw: str | bytes) -> None:
+    once = masked(raw)
+
+    assert masked(once) == once
+
+
+@given(
+    before=messages, header=st.sampled_from(["Authorization", "pRoXy-AuThOrIzAtIoN"]), value=messages, after=messages
+)
+def test_no_credential_survives_anywhere_in_a_message(before: str, header: str, value: str, after: str) -> None:
+    line = value.replace("\n", "")
+
+    assert "CANARY" not in masked(f"{before}\r\n{header}: {line}CANARY\r\nVia: x{after}")
 
 
 def test_a_message_has_a_longest_size() -> None:
-    kept = masked("SIP/2.0 200 OK\r\n\r\n" + "x" * 100_000)
+    whole = kept("SIP/2.0 200 OK\r\n\r\n" + "x" * 100_000)
 
-    assert len(kept) == TEXT_MAX
-    assert kept.endswith("…")
+    assert len(whole) == TEXT_MAX
+    assert whole.endswith("…")

@@ -12,8 +12,9 @@ import pytest
 from media.prompt import Prompt
 from sip.trunk import Trunk
 from tests.dialer_bench import SANDBOX, UNSPEAKABLE, Bench, Faulty, Spied
+from tests.until import time_passes, until
 from tests.valkey import TestValkey
-from tests.voice_values import HOOK, an_ending, dialed, eventually, now, step, time_passes
+from tests.voice_values import HOOK, an_ending, dialed, now, step
 from voice.calls import Call, Status
 from voice.dialer import Dialer
 from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
@@ -144,9 +145,9 @@ async def test_a_call_canceled_before_its_audio_is_ready_is_never_dialled(bench:
     bench.prompts.gate.clear()
     async with bench.run():
         intake = await bench.call()
-        await eventually(lambda: _asked(bench))
+        await until(lambda: _asked(bench))
         await bench.store.intend(intake.calls[0].call_id, Intent.CANCEL)
-        await eventually(lambda: _wished(bench, intake.calls[0].call_id))
+        await until(lambda: _wished(bench, intake.calls[0].call_id))
         bench.prompts.gate.set()
         call = await bench.final(intake)
 
@@ -311,7 +312,7 @@ async def test_a_call_of_a_dead_dialer_is_ended_and_not_dialled(bench: Bench, li
 async def test_a_call_that_took_two_dialers_down_is_parked(bench: Bench, line: Spied) -> None:
     intake = await bench.call()
     for _ in range(2):
-        await eventually(lambda: bench.store.lease(Lane.SANDBOX, "dead", 1, 0.01))
+        await until(lambda: bench.store.lease(Lane.SANDBOX, "dead", 1, 0.01))
 
     async with bench.run():
         call = await bench.final(intake)
@@ -338,8 +339,8 @@ async def test_a_call_that_somebody_else_ended_is_let_go(bench: Bench, line: Spi
     async with bench.run():
         intake = await bench.call("12025550113", script=Script(gather=Gather(timeout_ms=1_000_000, valid="5")))
         await bench.reaches(intake, "call.dialing")
-        await eventually(lambda: _ended_by_another(bench, intake))
-        await eventually(lambda: _idle(line))
+        await until(lambda: _ended_by_another(bench, intake))
+        await until(lambda: _idle(line))
         call = await bench.final(intake)
 
     assert told(call)[1] == "worker_lost"
@@ -371,7 +372,7 @@ async def test_a_call_goes_on_while_the_store_is_away_and_its_story_is_whole_aft
         intake = await bench.call()
         await bench.reaches(intake, "call.dialing")
         faulty.away = True
-        await eventually(lambda: _idle(line))  # played out and hung up, all on its own
+        await until(lambda: _idle(line))  # played out and hung up, all on its own
         await time_passes(0.7)  # longer than lease and grace: to others it looks dead
         faulty.away = False
         call = await bench.final(intake)
@@ -390,7 +391,7 @@ async def test_a_lapsed_call_of_our_own_is_taken_up_again_and_not_ended(
     async with bench.run(lease_s=0.05) as dialer:
         intake = await bench.call("12025550102", script=Script(ring_timeout_s=60))
         await bench.reaches(intake, "call.ringing")
-        await eventually(lambda: _adopted(dialer, intake))
+        await until(lambda: _adopted(dialer, intake))
         await bench.store.intend(intake.calls[0].call_id, Intent.CANCEL)
         call = await bench.final(intake)
 
@@ -410,10 +411,10 @@ async def test_a_dialing_that_cannot_be_stored_in_time_is_not_dialled(
     bench.prompts.gate.clear()
     async with bench.run():
         intake = await bench.call()
-        await eventually(lambda: _asked(bench))
+        await until(lambda: _asked(bench))
         faulty.away = True
         bench.prompts.gate.set()
-        await eventually(lambda: _journalled(bench, intake))
+        await until(lambda: _journalled(bench, intake))
         await time_passes(2.1)
         faulty.away = False
         call = await bench.final(intake)
@@ -450,7 +451,7 @@ async def test_a_drain_gives_back_what_was_not_dialled(bench: Bench, line: Spied
     bench.prompts.gate.clear()
     async with bench.run() as dialer:
         intake = await bench.call()
-        await eventually(lambda: _asked(bench))
+        await until(lambda: _asked(bench))
         dialer.stop()
 
     (again,) = await bench.store.lease(Lane.SANDBOX, "next", 1, 15.0)
