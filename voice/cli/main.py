@@ -11,14 +11,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Phones people and speaks, over your own SIP trunk.\n\n"
-    "Try first:  tocsin demo        then:  tocsin call 12025550110 --say 'Hello' --wait",
+    "Try first:  tocsin demo\n\nThen, beside it:  tocsin call 12025550110 --say Hello --wait --api-key tk_test_demo",
 )
 keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
 app.add_typer(keys, name="keys")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of words.")]
 Url = Annotated[str, typer.Option("--url", envvar="TOCSIN_URL", help="Where the service answers.")]
-ApiKey = Annotated[str, typer.Option("--api-key", envvar="TOCSIN_API_KEY", help="tk_test_… or tk_live_…")]
+ApiKey = Annotated[
+    str,
+    typer.Option(
+        "--api-key", envvar="TOCSIN_API_KEY", help="tk_test_…: the catch-all phone only. tk_live_…: your trunks only."
+    ),
+]
 DEFAULT_URL = "http://127.0.0.1:8088"
 
 
@@ -89,7 +94,9 @@ def call(
     url: Url = DEFAULT_URL,
     language: Annotated[str | None, typer.Option(help="en-gb, fr, de …")] = None,
     gather: Annotated[int | None, typer.Option(help="Wait for so many key presses.")] = None,
-    trunk: Annotated[str | None, typer.Option(help="Which trunk.")] = None,
+    trunk: Annotated[
+        str | None, typer.Option(help="A trunk of trunks.toml, by name; not set: the service picks.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome; the exit code tells it.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Print each state as it happens.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait with --wait or --follow.")] = 120.0,
@@ -209,15 +216,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _say_and_code(error: Exception) -> int:
-    import click
-
     from config.settings import SettingsError
     from voice.serve import CannotServe
 
-    if isinstance(error, click.exceptions.Abort):
+    if isinstance(error, typer.Abort):
         return 130
-    if isinstance(error, click.ClickException):
-        error.show()
+    if isinstance(error, typer.TyperException) and (show := getattr(error, "show", None)):
+        show()  # wrong use: Typer knows the usage line that belongs to it
         return error.exit_code
     print(f"tocsin: {error}" if str(error) else f"tocsin: {type(error).__name__}", file=sys.stderr)
     return 3 if isinstance(error, SettingsError | CannotServe) else 1
