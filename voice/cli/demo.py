@@ -101,7 +101,7 @@ async def _demo(story: Story, plan: Plan, began: float, *, once: bool, as_json: 
 
 
 _NOW_YOU = """
-  Now you:  curl -s {url}/v1/calls -u {key}: -d to=12025550101 -d say="Hello"
+  Now you:  curl -s {url}/v1/calls -u {key}: -H "Prefer: wait=30" -d to=12025550101 -d say="Hello"
             …0101 busy · …0102 no answer · …0107 voicemail · all: tocsin magic
   Ctrl-C stops and cleans up. Keep data: tocsin demo --data ./demo-data."""
 
@@ -168,13 +168,14 @@ async def _until_ready(story: Story, http: httpx2.AsyncClient, began: float) -> 
                 for name in _PARTS:
                     if name in parts and parts[name]["ok"] and name not in shown:
                         shown.add(name)
-                        story.done(_PARTS[name], parts[name]["detail"], began)
+                        # What else the check has to say is about live trunks, and there are none here.
+                        story.done(_PARTS[name], parts[name]["detail"].partition(";")[0], began)
                 if response.status_code == 200 and shown >= _PARTS.keys():
                     return
             await asyncio.sleep(0.05)
 
 
-_PARTS = {"store": "Store", "speech": "Voice", "lines": "Lines", "phone": "Catch-all phone"}
+_PARTS = {"store": "Store (Valkey)", "speech": "Voice", "lines": "Lines", "phone": "Catch-all phone"}
 
 
 async def _follow(story: Story, http: httpx2.AsyncClient, call_id: str) -> None:
