@@ -1,15 +1,24 @@
 """Writes the reference pages that are made from the code: `python docs/reference/generate.py`. A test compares them."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+import typer
+from pydantic import SecretStr
+
+from config.settings import Section, Settings
 from messaging.errors import ServiceError, catalogue
 from sip.causes import CAUSE_CODES, Again, Cause
 from sip.events import Ended, Origin, Phase
 from sip.outcomes import NEVER_DIALLED, NEVER_NEXT_TRUNK, SIP_CODES, judge, never_dialled, of_answer
+from sip.sandbox.scripts import MAGIC, PhoneScript
+from voice.cli.main import app
 from voice.explain import ERROR_HOMES, EXIT_CODES, Exit, explain, know_all_errors
 
 HERE = Path(__file__).parent
+EXAMPLE = HERE.parents[1] / "config" / "tocsin.example.toml"
 MADE_BY = "<!-- Made by docs/reference/generate.py from the code; edit there. -->"
 
 AGAIN: dict[Again, str] = {
@@ -127,6 +136,161 @@ def errors_page() -> str:
     )
 
 
+def magic_numbers_page() -> str:
+    return "\n".join(
+        [
+            MADE_BY,
+            "# Magic numbers",
+            "",
+            "```sh",
+            "tocsin magic                                          # this list, in a terminal",
+            "tocsin call 12025550101 --say Hello --wait --api-key tk_test_demo   # busy: exit code 10",
+            "```",
+            "",
+            "The catch-all phone answers every number that a `tk_test_…` key calls. These misbehave on purpose,",
+            "over real SIP and RTP on loopback. All lie in +1 202 555 0100 to 0199: reserved for fiction, valid to",
+            "number libraries, and refused (`SANDBOX_NUMBER`) for live keys, so a leak rings nobody.",
+            "",
+            *_table(("number", "the phone …", "SIP", "status", "hangup_cause"), _magic_rows()),
+            "",
+            "Every other number answers and listens to the end.",
+            "",
+            "A single call can ask for more, in its request (test keys only):",
+            "",
+            "```json",
+            '{"sandbox": {"answer_after": 2, "press": "1@3s", "hangup_after": 10}}',
+            "```",
+            "",
+            "Seconds of ringing; keys at so many seconds after the answer, or, without `@`, after the prompt; seconds",
+            "until the person hangs up.",
+            "",
+        ]
+    )
+
+
+def _magic_rows() -> Iterator[tuple[str, ...]]:
+    for number, script in MAGIC.items():
+        yield f"+{number}", script.title, _sip(script), f"`{script.expect.status}`", f"`{script.expect.cause}`"
+
+
+def _sip(script: PhoneScript) -> str:
+    return f"{script.expect.code} {script.expect.reason}"
+
+
+def settings_page() -> str:
+    return "\n".join(
+        [
+            MADE_BY,
+            "# Settings",
+            "",
+            "```sh",
+            "export TOCSIN_HTTP__PORT=9000                  # the environment wins",
+            "export TOCSIN_CONFIG=/etc/tocsin/tocsin.toml   # over this file, whose [http] port = … means the same",
+            "tocsin serve --port 9001                       # and a flag wins over both",
+            "```",
+            "",
+            "A name that is not known is an error that says what was probably meant. A list is comma-separated in the",
+            "environment. A secret may stand in a file: add `_FILE` to the variable, or write",
+            '`secret = { file = "/run/secrets/webhook" }`. `config/tocsin.example.toml` is a file to start from.',
+            "",
+            *_settings_of("", Settings, _sentences()),
+            "## Not in the tree",
+            "",
+            "`TOCSIN_CONFIG`: the settings file. `TOCSIN_URL`, `TOCSIN_API_KEY`: where `tocsin call` goes, with which",
+            "key. `TOCSIN_REDIS_URL`, `TOCSIN_WEBHOOK_SECRET` and `TOCSIN_CALLBACK_URL` are short names.",
+            "",
+        ]
+    )
+
+
+def _settings_of(name: str, section: type[Section], sentences: dict[str, str]) -> Iterator[str]:
+    """One table for the section's own members, then its sections."""
+    before = f"{name}." if name else ""
+    inner = {key: kind for key, info in section.model_fields.items() if _is_section(kind := info.annotation)}
+    yield f"## {name or 'Top level'}"
+    yield ""
+    rows = (
+        (f"`TOCSIN_{(before + key).replace('.', '__').upper()}`", _default(info.default), sentences[before + key])
+        for key, info in section.model_fields.items()
+        if key not in inner
+    )
+    yield from _table(("variable", "default", "what it does"), rows)
+    yield ""
+    for key, kind in inner.items():
+        yield from _settings_of(before + key, kind, sentences)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
+
+
+def _default(value: object) -> str:
+    if value in (None, ()):
+        return "not set"
+    if isinstance(value, SecretStr):
+        return "secret"
+    if isinstance(value, tuple):
+        return f"`{','.join(map(str, value))}`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _sentences() -> dict[str, str]:
+    """What the example file says of each setting. Raises KeyError later for one of which it says nothing."""
+    found, section, said = {}, "", ""
+    for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
+        if heading := re.match(r"\[(\w+)\]", line):
+            section = f"{heading[1]}."
+        elif setting := re.match(r"#(\w+) = ", line):
+            found[section + setting[1]] = said
+            said = ""
+        else:
+            said = line.removeprefix("# ") if line.startswith("# ") else ""
+    return found
+
+
+def commands_page() -> str:
+    group: Any = typer.main.get_command(app)
+    return "\n".join(
+        [
+            MADE_BY,
+            "# The tocsin command",
+            "",
+            "```sh",
+            "tocsin demo                                    # the whole story, on this machine only",
+            "tocsin call 12025550110 --say 'Press one' --gather 1 --wait --api-key tk_test_demo",
+            "tocsin explain 486                             # any SIP code, cause or error code",
+            "```",
+            "",
+            "`--json` gives JSON on stdout. The exit code tells how a call ended:",
+            "[all of them](outcomes.md#exit-codes-of-the-command-line). Wrong use is 2, a wrong setting 3.",
+            "",
+            *_commands("tocsin", group.commands),
+        ]
+    )
+
+
+def _commands(before: str, commands: dict[str, Any]) -> Iterator[str]:
+    for name, command in commands.items():
+        if inner := getattr(command, "commands", None):
+            yield from _commands(f"{before} {name}", inner)
+            continue
+        arguments = [parameter for parameter in command.params if not parameter.opts[0].startswith("-")]
+        yield f"## {' '.join([before, name, *(argument.name.upper() for argument in arguments)])}"
+        yield ""
+        yield from [" ".join(command.help.split()), ""]
+        if command.params:
+            yield from _table(("", "default", "what it does"), map(_parameter_row, command.params))
+            yield ""
+
+
+def _parameter_row(parameter: Any) -> tuple[str, ...]:
+    is_option = parameter.opts[0].startswith("-")
+    names = ", ".join(f"`{name}`" for name in parameter.opts) if is_option else f"`{parameter.name.upper()}`"
+    default = "required" if parameter.required else "" if parameter.default in (None, False, "") else parameter.default
+    also = f" Or `{parameter.envvar}`." if parameter.envvar else ""
+    return names, f"`{default}`" if default not in ("", "required") else default, f"{parameter.help}{also}"
+
+
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (head, ("---",) * len(head), *rows)]
 
@@ -176,7 +340,13 @@ def _is_ours(kind: type[ServiceError]) -> bool:
 
 def pages() -> dict[Path, str]:
     """Every generated page and what has to stand in it."""
-    return {HERE / "outcomes.md": outcomes_page(), HERE / "errors.md": errors_page()}
+    return {
+        HERE / "outcomes.md": outcomes_page(),
+        HERE / "errors.md": errors_page(),
+        HERE / "magic-numbers.md": magic_numbers_page(),
+        HERE / "settings.md": settings_page(),
+        HERE / "cli.md": commands_page(),
+    }
 
 
 if __name__ == "__main__":
