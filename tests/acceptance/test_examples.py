@@ -1,0 +1,107 @@
+"""The examples as a newcomer runs them: as programs, against the running service and its catch-all phone."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from config.children import free_port
+from tests.service import TEST_KEY, Service, running
+
+pytestmark = [pytest.mark.sip, pytest.mark.timeout(90)]
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+WITHIN_S = 60.0
+
+
+@contextlib.asynccontextmanager
+async def service_for(data: Path) -> AsyncIterator[tuple[Service, dict[str, str]]]:
+    """The service, with the webhook settings that the tutorial names, and what the examples read."""
+    async with running(data, TOCSIN_WEBHOOKS__GUARD="true", TOCSIN_WEBHOOKS__ALLOW="127.0.0.0/8") as service:
+        secret = (data / "webhook.secret").read_text().strip()
+        told = {"TOCSIN_URL": service.url, "TOCSIN_API_KEY": TEST_KEY, "TOCSIN_WEBHOOK_SECRET": secret}
+        yield service, os.environ | told
+
+
+async def run(environ: dict[str, str], *command: str) -> tuple[int | None, str]:
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await asyncio.wait_for(process.communicate(), WITHIN_S)
+    return process.returncode, out.decode()
+
+
+def example(name: str, *arguments: str) -> tuple[str, ...]:
+    return sys.executable, str(EXAMPLES / name), *arguments
+
+
+async def test_the_examples_ring_the_phone_and_tell_what_happened(tmp_path: Path) -> None:
+    async with service_for(tmp_path / "data") as (_, environ):
+        by_curl, alerted, not_alerted, reminded = await asyncio.gather(
+            run(environ, str(EXAMPLES / "curl.sh")),
+            run(environ, *example("alert.py", "12025550101", "12025550110", "Disk full. Press 1.")),
+            run(environ, *example("alert.py", "12025550104", "Disk full. Press 1.")),
+            run(environ, *example("press_one.py", "12025550110", "12025550111", "12025550101", "0802")),
+        )
+
+    code, text = by_curl
+    assert code == 0, text
+    assert '"digits":"1"' in text
+    assert "INVITE (SDP" in text
+    assert "BYE" in text
+    assert alerted == (0, "12025550101: busy, user_busy, keys none\n12025550110: acknowledged\n")
+    assert not_alerted == (1, "12025550104: failed, unallocated_number, keys none\n")
+    code, text = reminded
+    assert code == 0, text
+    told = {line.split()[0]: line.split(maxsplit=1)[1] for line in text.splitlines()}
+    assert told["12025550110"] == "confirmed"
+    assert told["12025550111"] == "cancelled"
+    assert told["12025550101"] == "busy"
+    assert told["0802"].startswith("not called: ")
+
+
+async def test_the_receiver_takes_what_is_signed_and_refuses_what_is_not(tmp_path: Path) -> None:
+    port = free_port(socket.SOCK_STREAM)
+    url = f"http://127.0.0.1:{port}/hook"
+    async with service_for(tmp_path / "data") as (service, environ), receiver(environ, port) as out:
+        async with service.client() as http:
+            forged = await http.post(url, json={"type": "call.ended"}, headers={"webhook-id": "evt_forged"})
+            call = await service.call(to="12025550101", text="Hello.", callback_url=url)
+        line = await asyncio.wait_for(out.readline(), WITHIN_S)
+
+    assert forged.status_code == 401
+    assert call["status"] == "busy"
+    assert line.decode().split() == ["call.ended", "12025550101", "busy", "keys", "-"]
+
+
+@contextlib.asynccontextmanager
+async def receiver(environ: dict[str, str], port: int) -> AsyncIterator[asyncio.StreamReader]:
+    process = await asyncio.create_subprocess_exec(
+        *example("webhook_receiver.py", "--port", str(port)),
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    try:
+        await asyncio.wait_for(_listening(port), WITHIN_S)
+        yield process.stdout
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _listening(port: int) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            await writer.wait_closed()
+            return
+        await asyncio.sleep(0.05)
