@@ -1,7 +1,9 @@
 # `make help` lists the targets. Each does its own set-up; nothing outside this folder is changed, except that on a
 # machine where we are root `make peers` installs the Debian programs that the tests use as peers.
 .DEFAULT_GOAL := help
-PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+# The first that runs: a version manager leaves commands on the path that only say which version is not chosen.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3; do \
+	$$python -c pass 2>/dev/null && { command -v $$python; break; }; done)
 BIN := .venv/bin
 UV_VERSION := 0.13.8
 export VIRTUAL_ENV := $(CURDIR)/.venv
