@@ -1,5 +1,6 @@
 # One image, one command. The wheel of PJSIP exists for linux/amd64 and CPython up to 3.12, so the image is that.
-#   docker build -t tocsin .        docker run --rm -p 8088:8088 tocsin demo --port 8088
+#   docker build -t tocsin .        docker run --rm tocsin demo --once        (more: docs/how-to/deploy.md)
+# deploy/check-dockerfile carries these steps out without Docker: it knows COPY, RUN, ENV and USER, one step a line.
 FROM python:3.12-slim-bookworm AS build
 WORKDIR /app
 COPY requirements.lock ./
@@ -23,12 +24,11 @@ COPY messaging messaging
 COPY media media
 COPY sip sip
 COPY voice voice
-RUN /app/.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
-      | xargs -I{} sh -c 'echo /app > {}/tocsin.pth' \
+RUN echo /app > "$(/app/.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tocsin.pth" \
  && printf '#!/app/.venv/bin/python\nimport sys\n\nfrom voice.cli.main import main\n\nsys.exit(main())\n' \
       > /app/.venv/bin/tocsin \
  && chmod 755 /app/.venv/bin/tocsin \
- && /app/.venv/bin/python -m compileall -q /app/.venv/lib config messaging media sip voice || true
+ && /app/.venv/bin/python -m compileall -q config messaging media sip voice
 USER tocsin
 ENV PATH=/app/.venv/bin:$PATH TOCSIN_DATA_DIR=/data TOCSIN_HTTP__HOST=0.0.0.0 PYTHONUNBUFFERED=1
 VOLUME /data

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +16,10 @@ from tests.service import TEST_KEY, Service, running
 
 pytestmark = [pytest.mark.sip, pytest.mark.timeout(90)]
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMAND = (sys.executable, "-m", "voice")
 WITHIN_S = 60.0
 
 
@@ -42,8 +46,9 @@ def example(name: str, *arguments: str) -> tuple[str, ...]:
 
 async def test_the_examples_ring_the_phone_and_tell_what_happened(tmp_path: Path) -> None:
     async with service_for(tmp_path / "data") as (_, environ):
-        by_curl, alerted, not_alerted, reminded = await asyncio.gather(
+        by_curl, too_late, alerted, not_alerted, reminded = await asyncio.gather(
             run(environ, str(EXAMPLES / "curl.sh")),
+            run(environ, *COMMAND, "call", "12025550102", "--say", "Hello", "--wait", "--timeout", "2"),
             run(environ, *example("alert.py", "12025550101", "12025550110", "Disk full. Press 1.")),
             run(environ, *example("alert.py", "12025550104", "Disk full. Press 1.")),
             run(environ, *example("press_one.py", "12025550110", "12025550111", "12025550101", "0802")),
@@ -54,6 +59,9 @@ async def test_the_examples_ring_the_phone_and_tell_what_happened(tmp_path: Path
     assert '"digits":"1"' in text
     assert "INVITE (SDP" in text
     assert "BYE" in text
+    code, text = too_late
+    assert code == 124, "a phone that rings for ever was waited for longer than asked"
+    assert text.split()[1] in ("queued", "dialing", "ringing")
     assert alerted == (0, "12025550101: busy, user_busy, keys none\n12025550110: acknowledged\n")
     assert not_alerted == (1, "12025550104: failed, unallocated_number, keys none\n")
     code, text = reminded
@@ -63,6 +71,33 @@ async def test_the_examples_ring_the_phone_and_tell_what_happened(tmp_path: Path
     assert told["12025550111"] == "cancelled"
     assert told["12025550101"] == "busy"
     assert told["0802"].startswith("not called: ")
+
+
+async def test_every_curl_line_of_the_pages_is_answered(tmp_path: Path) -> None:
+    async with service_for(tmp_path / "data") as (service, environ):
+        call = await service.call(to="12025550110", text="Hello.")
+        known = {"CALL_ID": call["call_id"], "REF_ID": call["ref_id"], "OLDPWD": str(tmp_path)}
+        lines = [(page.name, _here(line, service.url)) for page in PAGES for line in _curl_lines(page)]
+        results = await asyncio.gather(
+            *(run(environ | known, "sh", "-c", f'cd "$OLDPWD" && {line}') for _, line in lines)
+        )
+
+    assert len(lines) > 15
+    assert [(page, line, said) for (page, line), (code, said) in zip(lines, results, strict=True) if code] == []
+
+
+def _curl_lines(page: Path) -> list[str]:
+    """Each curl command in a block of shell, with the lines it goes on in."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [
+        command for block in blocks for command in re.findall(r"^curl (?:[^'\n\\]|\\\n|'[^']*')*", block, re.MULTILINE)
+    ]
+
+
+def _here(line: str, url: str) -> str:
+    """The line as it is, but for the service's address and key; an HTTP error is a failure."""
+    line = re.sub(r"tk_test_(demo|laptop)", TEST_KEY, line.replace("127.0.0.1:8088", url))
+    return line.replace("curl ", "curl --fail-with-body ", 1)
 
 
 async def test_the_receiver_takes_what_is_signed_and_refuses_what_is_not(tmp_path: Path) -> None:

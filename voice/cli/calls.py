@@ -1,8 +1,11 @@
 """`tocsin call`: place a call, follow it, and leave with an exit code that says how it ended."""
 
+import contextlib
 import json
+import signal
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,15 +57,41 @@ def run_call(asked: Asked, url: str, api_key: str, *, wait: bool, follow: bool, 
     return TIMED_OUT if wait or follow else 0
 
 
+class _TimeIsUp(Exception):
+    """Not a TimeoutError: the HTTP library would take that for one of its own."""
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """Leave the block when the time is up, whatever it waits for: a call that is only queued sends no event."""
+
+    def up(*_: object) -> None:
+        raise _TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, up)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 0.001))
+    try:
+        with contextlib.suppress(_TimeIsUp):
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _awaited(client: Client, call: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-    deadline = time.monotonic() + timeout_s
-    for _ in client.events(call["call_id"]):
-        if time.monotonic() > deadline:
-            break
+    with _within(timeout_s):
+        for _ in client.events(call["call_id"]):
+            pass
     return client.get(f"/v1/calls/{call['call_id']}")
 
 
 def _followed(client: Client, call: dict[str, Any], timeout_s: float, as_json: bool) -> dict[str, Any]:
+    with _within(timeout_s):
+        _tell(client, call, as_json)
+    return client.get(f"/v1/calls/{call['call_id']}")
+
+
+def _tell(client: Client, call: dict[str, Any], as_json: bool) -> None:
     began = time.monotonic()
     for event in client.events(call["call_id"]):
         elapsed = time.monotonic() - began
@@ -71,9 +100,6 @@ def _followed(client: Client, call: dict[str, Any], timeout_s: float, as_json: b
         else:
             detail = " ".join(f"{key}={value}" for key, value in event.get("data", {}).items() if key in _SHOWN)
             print(f"{elapsed:8.2f}  {event['type']:<16} {detail}".rstrip(), file=sys.stderr, flush=True)
-        if elapsed > timeout_s:
-            break
-    return client.get(f"/v1/calls/{call['call_id']}")
 
 
-_SHOWN = ("status", "digit", "hangup_cause", "heard_pct")
+_SHOWN = ("status", "cause", "digit")
