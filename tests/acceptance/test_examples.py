@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from config.children import free_port
 from tests.service import TEST_KEY, Service, running
 
-pytestmark = [pytest.mark.sip, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.sip, pytest.mark.timeout(90), pytest.mark.asyncio(loop_scope="module")]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -23,13 +24,20 @@ COMMAND = (sys.executable, "-m", "voice")
 WITHIN_S = 60.0
 
 
-@contextlib.asynccontextmanager
-async def service_for(data: Path) -> AsyncIterator[tuple[Service, dict[str, str]]]:
-    """The service, with the webhook settings that the tutorial names, and what the examples read."""
-    async with running(data, TOCSIN_WEBHOOKS__GUARD="true", TOCSIN_WEBHOOKS__ALLOW="127.0.0.0/8") as service:
-        secret = (data / "webhook.secret").read_text().strip()
-        told = {"TOCSIN_URL": service.url, "TOCSIN_API_KEY": TEST_KEY, "TOCSIN_WEBHOOK_SECRET": secret}
-        yield service, os.environ | told
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """One for all of them, with the webhook settings that the tutorial names. A call that still rings is cut off."""
+    data = tmp_path_factory.mktemp("service")
+    settings = {"TOCSIN_WEBHOOKS__GUARD": "true", "TOCSIN_WEBHOOKS__ALLOW": "127.0.0.0/8"}
+    async with running(data, **settings, TOCSIN_DIALER__DRAIN_S="1") as service:
+        yield service
+
+
+@pytest.fixture
+def environ(service: Service) -> dict[str, str]:
+    """What the examples read."""
+    secret = (service.data / "webhook.secret").read_text().strip()
+    return os.environ | {"TOCSIN_URL": service.url, "TOCSIN_API_KEY": TEST_KEY, "TOCSIN_WEBHOOK_SECRET": secret}
 
 
 async def run(environ: dict[str, str], *command: str) -> tuple[int | None, str]:
@@ -44,15 +52,14 @@ def example(name: str, *arguments: str) -> tuple[str, ...]:
     return sys.executable, str(EXAMPLES / name), *arguments
 
 
-async def test_the_examples_ring_the_phone_and_tell_what_happened(tmp_path: Path) -> None:
-    async with service_for(tmp_path / "data") as (_, environ):
-        by_curl, too_late, alerted, not_alerted, reminded = await asyncio.gather(
-            run(environ, str(EXAMPLES / "curl.sh")),
-            run(environ, *COMMAND, "call", "12025550102", "--say", "Hello", "--wait", "--timeout", "2"),
-            run(environ, *example("alert.py", "12025550101", "12025550110", "Disk full. Press 1.")),
-            run(environ, *example("alert.py", "12025550104", "Disk full. Press 1.")),
-            run(environ, *example("press_one.py", "12025550110", "12025550111", "12025550101", "0802")),
-        )
+async def test_the_examples_ring_the_phone_and_tell_what_happened(environ: dict[str, str]) -> None:
+    by_curl, too_late, alerted, not_alerted, reminded = await asyncio.gather(
+        run(environ, str(EXAMPLES / "curl.sh")),
+        run(environ, *COMMAND, "call", "12025550102", "--say", "Hello", "--wait", "--timeout", "2"),
+        run(environ, *example("alert.py", "12025550101", "12025550110", "Disk full. Press 1.")),
+        run(environ, *example("alert.py", "12025550104", "Disk full. Press 1.")),
+        run(environ, *example("press_one.py", "12025550110", "12025550111", "12025550101", "0802")),
+    )
 
     code, text = by_curl
     assert code == 0, text
@@ -73,14 +80,13 @@ async def test_the_examples_ring_the_phone_and_tell_what_happened(tmp_path: Path
     assert told["0802"].startswith("not called: ")
 
 
-async def test_every_curl_line_of_the_pages_is_answered(tmp_path: Path) -> None:
-    async with service_for(tmp_path / "data") as (service, environ):
-        call = await service.call(to="12025550110", text="Hello.")
-        known = {"CALL_ID": call["call_id"], "REF_ID": call["ref_id"], "OLDPWD": str(tmp_path)}
-        lines = [(page.name, _here(line, service.url)) for page in PAGES for line in _curl_lines(page)]
-        results = await asyncio.gather(
-            *(run(environ | known, "sh", "-c", f'cd "$OLDPWD" && {line}') for _, line in lines)
-        )
+async def test_every_curl_line_of_the_pages_is_answered(
+    service: Service, environ: dict[str, str], tmp_path: Path
+) -> None:
+    call = await service.call(to="12025550110", text="Hello.")
+    known = {"CALL_ID": call["call_id"], "REF_ID": call["ref_id"], "PLACE": str(tmp_path)}
+    lines = [(page.name, _here(line, service.url)) for page in PAGES for line in _curl_lines(page)]
+    results = await asyncio.gather(*(run(environ | known, "sh", "-c", f'cd "$PLACE" && {line}') for _, line in lines))
 
     assert len(lines) > 15
     assert [(page, line, said) for (page, line), (code, said) in zip(lines, results, strict=True) if code] == []
@@ -100,10 +106,12 @@ def _here(line: str, url: str) -> str:
     return line.replace("curl ", "curl --fail-with-body ", 1)
 
 
-async def test_the_receiver_takes_what_is_signed_and_refuses_what_is_not(tmp_path: Path) -> None:
+async def test_the_receiver_takes_what_is_signed_and_refuses_what_is_not(
+    service: Service, environ: dict[str, str]
+) -> None:
     port = free_port(socket.SOCK_STREAM)
     url = f"http://127.0.0.1:{port}/hook"
-    async with service_for(tmp_path / "data") as (service, environ), receiver(environ, port) as out:
+    async with receiver(environ, port) as out:
         async with service.client() as http:
             forged = await http.post(url, json={"type": "call.ended"}, headers={"webhook-id": "evt_forged"})
             call = await service.call(to="12025550101", text="Hello.", callback_url=url)
