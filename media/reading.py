@@ -19,6 +19,25 @@ class TextError(SpeechError):
     """The text cannot be spoken. The message says why and never repeats the text."""
 
 
+def clean(text: str, limit: int) -> str:
+    """`text` in NFC, without control characters and white space at its ends; for plain text and for SSML.
+
+    Raises TextError: longer than `limit` characters, NUL or half a surrogate pair in it, or no letter and no digit.
+    """
+    if "\0" in text:
+        raise TextError("the text contains a NUL character")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise TextError("the text is not valid Unicode: it contains half of a surrogate pair")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n\n")
+    kept = "".join(letter for letter in lines if letter in "\n\t" or not _is_control(letter))
+    kept = unicodedata.normalize("NFC", kept).strip()
+    if len(kept) > limit:
+        raise TextError(f"the text has {len(kept)} characters; at most {limit} are spoken")
+    if not any(unicodedata.category(letter)[0] in "LN" for letter in kept):
+        raise TextError("the text has no letter and no digit: there is nothing to say")
+    return kept
+
+
 # Zero width joiner and non-joiner shape letters in many scripts; the other format characters only hide or reorder text.
 _JOINERS = "\u200c\u200d"
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from media.reading import spoken
+from media.reading import TextError, clean, spoken
+from media.speech import SpeechError
 
 BRITISH = [
     ("Your code is 4821", "Your code is four eight two one"),
@@ -360,3 +361,47 @@ def test_ten_thousand_hostile_characters_are_read_in_bounded_time(unit: str) -> 
         spoken(text[: len(text) // 2] + "!" + text[len(text) // 2 :], language)
 
     assert time.process_time() - before < SECONDS_MAX
+
+
+def test_clean_strips_control_characters_and_keeps_what_scripts_need() -> None:
+    assert clean("  Hi\u0007 the\u202ere\r\nnow\ufeff ", 100) == "Hi there\nnow"
+    assert clean("क\u094d\u200dष", 100) == "क\u094d\u200dष"
+    assert clean("e\u0301", 1) == "é"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a\0b", "NUL"),
+        ("a\ud800b", "surrogate"),
+        ("", "no letter"),
+        (" \n\t\u0007", "no letter"),
+        ("😀 !!! ...", "no letter"),
+        ("x" * 101, "101 characters; at most 100"),
+    ],
+)
+def test_clean_refuses_what_cannot_be_spoken_and_says_why(text: str, reason: str) -> None:
+    with pytest.raises(TextError, match=reason) as refused:
+        clean(text, 100)
+
+    assert isinstance(refused.value, SpeechError)
+
+
+def test_an_error_never_repeats_the_text() -> None:
+    with pytest.raises(TextError) as refused:
+        clean("secret 4821 " * 20, 100)
+
+    assert "secret" not in str(refused.value)
+    assert "4821" not in str(refused.value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.characters(), max_size=60))
+def test_clean_gives_text_that_it_accepts_again(text: str) -> None:
+    try:
+        once = clean(text, 50)
+    except TextError:
+        return
+
+    assert clean(once, 50) == once
+    once.encode()
