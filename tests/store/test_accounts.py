@@ -209,8 +209,7 @@ async def test_keys_of_the_environment_work_without_a_store(short_dir, clock):
 @pytest.mark.parametrize(
     "secret",
     [
-        *("", "secret", "tk_test_", "tk_live_", "tk_live_short", "sk_test_12345678", "tk_test_" + "x" * 300),
-        *("tk_live_" + "k7Qz" * 5 + "x", "tk_live_" + "a1" * 16),
+        *("", "secret", "tk_test_", "tk_live_", "sk_test_12345678", "tk_test_" + "x" * 300),
     ],
 )
 async def test_what_is_no_key_is_refused_without_being_repeated(accounts, secret):
