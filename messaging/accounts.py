@@ -121,8 +121,8 @@ class Accounts:
     def bootstrap(self, given: Sequence[str], account_id: str) -> tuple[Key, ...]:
         """Accept keys from the environment: they are valid in this process, with all scopes, and never stored.
 
-        Raises ValueError, without the key in it, for one that is no key. Weak keys are accepted and logged: whoever sets
-        the environment decides.
+        Raises ValueError, without the key in it, for one that is no key. Weak keys are accepted and logged: whoever
+        sets the environment decides.
         """
         for secret in given:
             mode = _mode_of(secret)

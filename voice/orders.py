@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from config.settings import Settings
 from media.prompt import Prompt
-from media.speech import SpeechError, speakable
+from media.reading import clean
+from media.speech import SpeechError
 from media.ssml import parse
 from messaging.errors import FieldError, Invalid
 from messaging.numbers import NumberError, normalise, require_real
@@ -162,7 +163,7 @@ def _wrong_content(request: Request, text_max: int) -> list[FieldError]:
         if request.ssml:
             parse(request.text, True, request.language.lower())
         else:
-            speakable(request.text)
+            clean(request.text, text_max)
     except SpeechError as no:
         return [FieldError("#/text", "unspeakable", f"text: {no}.")]
     return []
