@@ -12,7 +12,7 @@ import pytest
 
 from messaging.errors import Unavailable
 from tests.api_door import OTHER_KEY, TEST_KEY, Door, bearer, open_door
-from tests.voice_values import eventually
+from tests.until import until
 from voice.api.parts import FOLLOWERS_MOST
 from voice.store import CallEvent
 from voice.store_memory import MemoryCallStore
@@ -54,7 +54,7 @@ async def test_one_account_cannot_take_every_connection_with_its_streams_and_wai
         asyncio.create_task(door.post("/v1/calls", HELLO, headers={"Prefer": "wait=60"}, timeout=70))
         for _ in range(FOLLOWERS_MOST)
     ]
-    await eventually(partial(_followers_are, door, FOLLOWERS_MOST))
+    await until(partial(_followers_are, door, FOLLOWERS_MOST))
 
     async with asyncio.timeout(5):
         one_more_stream = await door.get(path, headers=LIVE)
@@ -80,7 +80,7 @@ async def _followers_are(door: Door, count: int) -> bool:
 async def test_a_stream_that_was_left_makes_room(door: Door) -> None:
     call_id = (await door.post("/v1/calls", HELLO)).json()["call_id"]
     streaming = asyncio.create_task(door.get(f"/v1/calls/{call_id}/events", headers={**LIVE, **bearer(TEST_KEY)}))
-    await eventually(partial(_followers_are, door, 1))
+    await until(partial(_followers_are, door, 1))
 
     streaming.cancel()
     await asyncio.gather(streaming, return_exceptions=True)
