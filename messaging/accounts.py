@@ -100,6 +100,17 @@ class Key:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
+def bootstrap_mode(secret: str) -> tuple[Mode, str]:
+    """Of a key from the environment: its mode, and what follows the prefix. Raises ValueError, without the key."""
+    mode = _mode_of(secret)
+    rest = "" if mode is None else secret[len(f"tk_{mode}_") :]
+    if mode is None or not rest or len(secret) > SECRET_LENGTH_MAX:
+        raise ValueError("an API key begins with tk_test_ or tk_live_ and something behind it")
+    if mode is Mode.LIVE and len(rest) < LIVE_LENGTH_MIN:
+        raise ValueError(f"a live API key needs at least {LIVE_LENGTH_MIN} characters behind tk_live_")
+    return mode, rest
+
+
 def owner_mode(owner: str) -> Mode:
     """Of `account.mode`. What is not plainly a test is live: the stricter rules hold."""
     return Mode.TEST if owner.endswith(f".{Mode.TEST}") else Mode.LIVE
@@ -124,12 +135,7 @@ class Accounts:
         Raises ValueError, without the key in it, for one that is no key. Weak ones are accepted and logged.
         """
         for secret in given:
-            mode = _mode_of(secret)
-            rest = "" if mode is None else secret[len(f"tk_{mode}_") :]
-            if mode is None or not rest or len(secret) > SECRET_LENGTH_MAX:
-                raise ValueError("an API key begins with tk_test_ or tk_live_ and something behind it")
-            if mode is Mode.LIVE and len(rest) < LIVE_LENGTH_MIN:
-                raise ValueError(f"a live API key needs at least {LIVE_LENGTH_MIN} characters behind tk_live_")
+            mode, rest = bootstrap_mode(secret)
             digest = self._digest(secret)
             key = Key(
                 key_id=f"key_env_{digest[:16]}",

@@ -19,6 +19,7 @@ from voice.api.parts import Api, Check
 from voice.caller_ids import caller_ids
 from voice.calls import Call
 from voice.installation import pepper
+from voice.preflight import naming
 from voice.presence import Presence
 from voice.sending import Sending
 from voice.version import pjsip_version, tocsin_version
@@ -34,7 +35,8 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
     library = compose.prompt_library(settings, engines)
     stack.push_async_callback(library.aclose)
     accounts = compose.accounts(settings, redis, pepper(settings))
-    accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
+    with naming("api_keys"):
+        accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
     trunks = compose.trunks(settings)
     presence = Presence(redis, settings.store.prefix, clock)
     return Api(

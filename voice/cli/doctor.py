@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from config.logs import configure
 from config.settings import Settings, load
 
 DISK_LEAST_BYTES = 500 * 1024 * 1024
@@ -28,6 +29,7 @@ class Finding:
 
 def run_doctor(*, as_json: bool) -> int:
     settings = load(os.environ)  # a wrong setting ends here, in words, with exit 3
+    configure("doctor", "error")  # its own findings are the talk here
     findings = asyncio.run(_examine(settings))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
