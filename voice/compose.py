@@ -27,6 +27,7 @@ from media.speech import SpeechEngine, first_that_speaks
 from messaging.accounts import Accounts, Mode
 from messaging.clock import SystemClock
 from messaging.courier import Courier
+from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client
 from messaging.outbox import HOOK_QUEUE, queue_keys
 from messaging.queue_valkey import ValkeyQueue
@@ -193,7 +194,7 @@ async def run_api(settings: Settings) -> None:
 
 async def run_dialer(settings: Settings) -> None:
     clock = SystemClock()
-    holder = f"{socket.gethostname()}:{os.getpid()}"
+    me = holder()
     async with contextlib.AsyncExitStack() as stack:
         stop = _stop_on_signals()
         await _store_answers(settings)
@@ -213,10 +214,10 @@ async def run_dialer(settings: Settings) -> None:
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
         await recover(desk, lambda: read_journals(last_words), by_id)
-        dialer = Dialer(desk, lines, holder=holder, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s)
+        dialer = Dialer(desk, lines, holder=me, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s)
         presence = Presence(redis, settings.store.prefix, clock)
         facts = _dialer_facts(dialer, lines)
-        await _announced(stack, presence, "dialer", holder, facts)
+        await announced(stack, presence, "dialer", me, facts)
         working = asyncio.create_task(dialer.run(), name="dialer")
         tell_ready(os.environ)
         await _until_stopped(stop, working)
@@ -230,7 +231,7 @@ async def run_courier(settings: Settings) -> None:
         await _store_answers(settings)
         courier = _courier(stack, settings)
         presence = Presence(clients(stack, settings)[0], settings.store.prefix, SystemClock())
-        await _announced(stack, presence, "courier", f"{socket.gethostname()}:{os.getpid()}", dict)
+        await announced(stack, presence, "courier", holder(), dict)
         working = asyncio.create_task(courier.run(), name="courier")
         tell_ready(os.environ)
         await _until_stopped(stop, working)
@@ -256,7 +257,7 @@ async def run_phone(settings: Settings) -> None:
         stack.push_async_callback(phone.aclose)
         presence = Presence(redis, settings.store.prefix, SystemClock())
         address = f"127.0.0.1:{port}"
-        await _announced(stack, presence, "phone", address, lambda: {"address": address, "calls": phone.calls_up()})
+        await announced(stack, presence, "phone", address, lambda: {"address": address, "calls": phone.calls_up()})
         tell_ready(os.environ)
         await stop.wait()
 
@@ -316,8 +317,15 @@ def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Ca
             "busy": dialer.busy,
             "problems": list(dialer.problems()),
             "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
+            "busy_lines": {trunk_id: line.capacity().busy for trunk_id, (_, line) in lines.items()},
             "lines": [
-                {"trunk": trunk_id, "pid": status.ready.pid, "version": status.ready.version, "busy": status.busy}
+                {
+                    "trunk": trunk_id,
+                    "pid": status.ready.pid,
+                    "version": status.ready.version,
+                    "calls": status.ready.capacity,
+                    "busy": status.busy,
+                }
                 for trunk_id, (_, line) in lines.items()
                 if isinstance(line, Lines)
                 for status in line.status()
@@ -327,13 +335,20 @@ def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Ca
     return facts
 
 
-async def _announced(
+def holder() -> str:
+    """Who we are in leases and in the list of those present."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+async def announced(
     stack: contextlib.AsyncExitStack,
     presence: Presence,
     role: str,
     holder: str,
     facts: Callable[[], Mapping[str, Any]],
 ) -> None:
+    with contextlib.suppress(Unavailable):  # the store may be restarting, too
+        await presence.started(role)
     telling = asyncio.create_task(presence.keep_announcing(role, holder, facts), name=f"presence {role}")
 
     async def leave() -> None:
