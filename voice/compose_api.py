@@ -97,7 +97,7 @@ def _checks(
         total = sum(sum(dialer["trunks"].values()) for dialer in dialers)
         problems = [problem for dialer in dialers for problem in dialer["problems"]]
         how = "simulated" if settings.simulate else _processes([row for one in dialers for row in one["lines"]])
-        return Check("lines", True, "; ".join([f"{how}, room for {total} calls", *problems]))
+        return Check("lines", True, "; ".join([f"{how}, up to {total} calls", *problems]))
 
     async def phone() -> Check:
         phones = await presence.present("phone")

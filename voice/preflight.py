@@ -1,6 +1,7 @@
 """What is looked at before anything starts: whatever can be known to be wrong now must not surface at 3 a.m."""
 
 import asyncio
+import importlib.util
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -28,13 +29,25 @@ class CannotStart(Exception):
         self.exit_code = exit_code
 
 
-def check(settings: Settings, environ: Mapping[str, str]) -> None:
-    """Everything that the processes will read of the settings. Raises SettingsError, which names the setting."""
+NO_PJSIP = "PJSIP is not installed here: there is a wheel for Python 3.11 and 3.12 on Linux x86_64."
+
+
+def has_pjsip() -> bool:
+    """Whether it is there; whether it loads is found out by a process that may crash of it."""
+    return importlib.util.find_spec("pjsua2") is not None
+
+
+def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> None:
+    """Everything that the processes will read of the settings. Raises SettingsError, which names the setting, or
+    CannotStart. `dials`: a dialer is among them.
+    """
     from messaging.accounts import Mode, bootstrap_mode
     from messaging.clock import SystemClock
     from messaging.webhooks import sign
     from voice import compose, installation
 
+    if dials and not settings.simulate and not has_pjsip():
+        raise CannotStart(f"{NO_PJSIP} Install pjsua2-python, or use --simulate.", Exit.CONFIG)
     with naming("speech.engines"):
         compose.speech_engines(settings)
     with naming("trunks"):

@@ -40,6 +40,8 @@ class RoleProcess:
             return cls(name, pid, ready)
         code = 1
         try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)  # whatever our parent made of them
             os.setsid()  # the terminal's Ctrl-C goes to serve alone, which then stops the others in order
             os.environ.clear()
             os.environ.update(environ, **{PARENT: str(os.getppid()), READY: str(tell)})

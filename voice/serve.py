@@ -81,7 +81,7 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Plan:
     from voice.cli.service import run_role
 
     try:
-        check(settings, told)
+        check(settings, told, dials=True)
     except BaseException:
         listener.close()
         raise

@@ -51,7 +51,7 @@ def _role(role: str, overrides: Mapping[str, object]) -> None:
 
     settings = load(os.environ, overrides=overrides)
     configure(role, settings.log_level)
-    check(settings, os.environ)
+    check(settings, os.environ, dials=role == "dialer")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(ROLES[role](settings))
 
