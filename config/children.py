@@ -1,5 +1,6 @@
 """How our processes start one another so that none outlives its parent, not even after kill -9."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -7,6 +8,7 @@ import socket
 from collections.abc import Mapping
 
 PARENT = "TOCSIN_PARENT_PID"  # set by whoever starts a process that must not outlive it
+READY = "TOCSIN_READY_FD"  # a pipe of whoever started us, who wants to know when we are up
 _PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15
 
 
@@ -20,6 +22,14 @@ def die_with_parent(environ: Mapping[str, str], number: signal.Signals = signal.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != int(parent):  # it died before we asked
         raise SystemExit("the process that started us is gone")
+
+
+def tell_ready(environ: Mapping[str, str]) -> None:
+    """We are up: whatever ends us from now on is no fault of our settings. Nobody asked: nothing happens."""
+    if fd := environ.get(READY):
+        with contextlib.suppress(OSError):  # told already, or nobody listens any more
+            os.write(int(fd), b".")
+            os.close(int(fd))
 
 
 def name_process(name: str) -> None:

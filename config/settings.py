@@ -154,7 +154,7 @@ def load(
 # Short names that people type; everything else is TOCSIN_SECTION__NAME.
 _ALIASES = {"redis_url": "store.redis_url", "webhook_secret": "webhooks.secret", "callback_url": "account.callback_url"}
 # Of the process or the client, not of the tree.
-_NOT_SETTINGS = {"config", "url", "api_key", "api_key_file", "profile", "listen_fd", "parent_pid"}
+_NOT_SETTINGS = {"config", "url", "api_key", "api_key_file", "profile", "listen_fd", "ready_fd", "parent_pid"}
 _FILE_SUFFIX = "_file"
 
 

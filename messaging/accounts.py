@@ -100,6 +100,15 @@ class Key:
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
+def bootstrap_mode(secret: str) -> tuple[Mode, str]:
+    """Of a key from the environment: its mode, and what follows the prefix. Raises ValueError, without the key."""
+    mode = _mode_of(secret)
+    rest = "" if mode is None else secret[len(f"tk_{mode}_") :]
+    if mode is None or not rest or len(secret) > SECRET_LENGTH_MAX:
+        raise ValueError("an API key begins with tk_test_ or tk_live_ and something behind it")
+    return mode, rest
+
+
 def owner_mode(owner: str) -> Mode:
     """Of `account.mode`. What is not plainly a test is live: the stricter rules hold."""
     return Mode.TEST if owner.endswith(f".{Mode.TEST}") else Mode.LIVE
@@ -125,10 +134,7 @@ class Accounts:
         sets the environment decides.
         """
         for secret in given:
-            mode = _mode_of(secret)
-            rest = "" if mode is None else secret[len(f"tk_{mode}_") :]
-            if mode is None or not rest or len(secret) > SECRET_LENGTH_MAX:
-                raise ValueError("an API key begins with tk_test_ or tk_live_ and something behind it")
+            mode, rest = bootstrap_mode(secret)
             is_strong = len(rest) >= STRONG_LENGTH and len(set(rest)) >= DISTINCT_MIN
             digest = self._digest(secret)
             key = Key(

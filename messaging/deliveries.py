@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -137,6 +137,17 @@ class Deliveries:
         with unsure():
             found = await self._redis.zrevrange(dead_key(self._prefix, owner), offset, offset + limit - 1)
         return [delivery for delivery in await self.read([str(one) for one in found]) if delivery]
+
+    async def pending(self) -> int:
+        """How many wait for a try, or are being sent, of all owners."""
+        with unsure():
+            return int(await self._redis.zcard(self._queue.due))
+
+    async def dead_count(self, owner: str) -> int:
+        """Dead letters of the last 30 days."""
+        since = to_ms(datetime.now(UTC)) - DEAD_KEEP_S * 1000
+        with unsure():
+            return int(await self._redis.zcount(dead_key(self._prefix, owner), since, "+inf"))
 
     async def replay(self, owner: str, delivery_id: str) -> bool:
         """Send a dead letter again: same event id, new signature. False when this owner has no such dead letter."""

@@ -61,7 +61,10 @@ class Policy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Durability:
-    """`reasons`: plain sentences, each with what to do; empty when ok. `run_id` changes when the server restarts."""
+    """`reasons`: plain sentences, each with what to do; empty when ok. `run_id` changes when the server restarts.
+
+    `version`: with the name, as in "Valkey 9.1.2".
+    """
 
     ok: bool
     reasons: tuple[str, ...]
@@ -146,7 +149,8 @@ async def durability(redis: Redis, policy: Policy | str) -> Durability:
                 if is_unsure(error):
                     raise
                 reasons.append(HIDDEN)
-    version = str(server.get("valkey_version") or server.get("redis_version", ""))
+    valkey = server.get("valkey_version")
+    version = f"Valkey {valkey}" if valkey else f"Redis {server.get('redis_version', '')}"
     return Durability(not reasons, tuple(reasons), str(server.get("run_id", "")), version)
 
 

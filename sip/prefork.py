@@ -71,10 +71,11 @@ class Prefork:
                 hello = await reader.readline()
         except TimeoutError:
             hello = b""
-        if not hello:
+        said: dict[str, Any] = json.loads(hello) if hello else {"refused": "the reason stands on standard error"}
+        if "refused" in said:
             await self.aclose()
-            raise PreforkError("PJSIP could not be loaded; the reason stands on standard error")
-        self.calls_per_process = int(json.loads(hello)["capacity"])
+            raise PreforkError(f"PJSIP cannot be loaded: {said['refused']}")
+        self.calls_per_process = int(said["capacity"])
         self.alive = True
         self._reader = asyncio.create_task(self._read(reader), name="prefork replies")
 
@@ -187,7 +188,11 @@ def _spawn(requests: socket.socket, replies: socket.socket) -> subprocess.Popen[
 
 
 def _serve(requests: socket.socket, replies: socket.socket) -> None:
-    from sip import child, engine  # the point of this process: load it once, here and not in the parent
+    try:
+        from sip import child, engine  # the point of this process: load it once, here and not in the parent
+    except Exception as error:  # noqa: BLE001 - a broken wheel fails in any way; the operator is told which
+        _tell(replies, {"refused": f"{type(error).__name__}: {error}"})
+        return
 
     replies.sendall(json.dumps({"capacity": engine.compiled_capacity()}).encode() + b"\n")
     woken, wake = socket.socketpair()
@@ -248,7 +253,7 @@ def _see_off(children: set[int], replies: socket.socket, woken: socket.socket) -
         _reap(children, replies)
 
 
-def _tell(replies: socket.socket, reply: dict[str, int]) -> None:
+def _tell(replies: socket.socket, reply: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # the parent is gone: the next read of `requests` says so
         replies.sendall(json.dumps(reply).encode() + b"\n")
 

@@ -8,14 +8,16 @@ import asyncio
 import re
 import time
 import wave
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
+from sip.callee import Callee, Directory
 from sip.commands import AfterScript, Dial, HangUp, Play, StopPlaying, Why
 from sip.events import Answered, Ended, LineEvent, Origin, Phase, Ringing
 from sip.legs import Close, Counters, Leg
 from sip.line import Capacity, LineError, NoFreeLine
 from sip.messages import Answer
+from sip.sandbox.scripts import OVERRIDE_HEADER
 from sip.setup import SILENT_S
 
 PACKETS_PER_S = 50
@@ -23,59 +25,15 @@ CALLS_PER_PROCESS = 4  # as many calls are lost together as with the real librar
 _USER = re.compile(r"sips?:\+?(\d+)@")
 
 
-@dataclass(frozen=True, slots=True)
-class Callee:
-    """What the far end does. Times in seconds: ringing and a refusal from the INVITE, the rest from the answer.
-
-    `rings_after_s` None: nothing before the final answer, and no answer at all when `refusal` is None too.
-    """
-
-    rings_after_s: float | None = 0.02
-    answers_after_s: float | None = 0.3  # after ringing began; None: never
-    refusal: Answer | None = None
-    refuses_after_s: float = 0.02
-    hangs_up_after_s: float | None = None
-    presses: tuple[tuple[float, str], ...] = ()  # seconds after the end of the first playing, key
-    sends_audio: bool = True
-
-
-def _refuses(
-    code: int, reason: str, q850: int | None = None, after_s: float = 0.02, wait_s: int | None = None
-) -> Callee:
-    header = f"Q.850;cause={q850}" if q850 else None
-    rings = 0.02 if after_s > 1 else None
-    return Callee(rings, None, Answer(code, reason, header, q850, wait_s), after_s)
-
-
-ANSWERS = Callee()
-MAGIC: Mapping[str, Callee] = {
-    "12025550101": _refuses(486, "Busy Here", 17),
-    "12025550102": Callee(answers_after_s=None),
-    "12025550103": _refuses(603, "Decline", 21),
-    "12025550104": _refuses(404, "Not Found", 1),
-    "12025550105": _refuses(480, "Temporarily Unavailable", 20, after_s=2.0),
-    "12025550106": _refuses(503, "Service Unavailable", wait_s=5),
-    "12025550108": Callee(hangs_up_after_s=2.0),
-    "12025550109": Callee(sends_audio=False),
-    "12025550110": Callee(presses=((0.5, "1"),)),
-    "12025550111": Callee(presses=((0.5, "2"),)),
-    "12025550112": Callee(presses=((0.5, "9"),)),
-    "12025550113": Callee(presses=((0.5, "7"), (2.0, "1"))),
-    "12025550115": Callee(rings_after_s=8.0),
-    "12025550117": _refuses(407, "Proxy Authentication Required"),
-}
-
-
-def magic(number: str) -> Callee:
-    """The far end at this number: every number without a row answers and listens."""
-    return MAGIC.get(number, ANSWERS)
-
-
 class SimulatedLine:
     """`Line` without a telephone."""
 
-    def __init__(self, *, most: int = 20, speed: float = 1.0, callee: Callable[[str], Callee] = magic) -> None:
-        self._most, self._speed, self._callee = most, speed, callee
+    def __init__(
+        self, *, most: int = 20, speed: float = 1.0, callee: Callable[[str, str | None], Callee] | None = None
+    ) -> None:
+        """`callee`: who is at a number, given an override of the sandbox; by default those of the catch-all phone."""
+        self._most, self._speed = most, speed
+        self._callee = callee or Directory().callee
         self._legs: dict[str, SimulatedLeg] = {}
         self._draining = False
 
@@ -89,7 +47,7 @@ class SimulatedLine:
         if command.call_id in self._legs:
             raise LineError("this call is being dialled already")
         user = _USER.search(command.uri)
-        callee = self._callee(user[1] if user else "")
+        callee = self._callee(user[1] if user else "", dict(command.headers).get(OVERRIDE_HEADER))
         leg = SimulatedLeg(command, callee, self._speed, over=lambda: self._legs.pop(command.call_id, None))
         leg.process = self._process_with_room()
         self._legs[command.call_id] = leg
@@ -148,9 +106,11 @@ class SimulatedLeg:
         rings, answers = callee.rings_after_s, callee.answers_after_s
         self._course = _Course(
             rings_at=rings,
-            answers_at=(rings or 0.0) + answers if rings is not None and answers is not None else None,
+            answers_at=(rings or 0.0) + answers if answers is not None else None,
             refuses_at=callee.refuses_after_s if callee.refusal else None,
         )
+        if rings is not None or answers is not None or callee.refusal is not None:
+            self._leg.reached(Phase.TRYING)  # 100 at once, however long the rest takes; else: a trunk that is silent
         self.task = asyncio.create_task(self._live(), name=f"simulated call {dial.call_id}")
 
     @property
@@ -241,6 +201,7 @@ class SimulatedLeg:
         leg.answer(now)
         leg.prepare(now)
         self._say(Answered(self.call_id, time.time(), "PCMA"))
+        course.presses = [(now + after, key) for after, key in self._callee.presses_at]
         if self._callee.hangs_up_after_s is not None:
             course.hangs_up_at = now + self._callee.hangs_up_after_s
 
@@ -251,7 +212,8 @@ class SimulatedLeg:
             played = leg.finished(now, time.time())
             self._say(played)
             if played is not None and not leg.digits:
-                course.presses = [(now + after, key) for after, key in self._callee.presses]
+                course.presses += [(now + after, key) for after, key in self._callee.presses]
+                course.presses.sort()
         if leg.may_speak(now) and leg.script is not None:
             file_ms = leg.script.file_ms
             self._say(leg.began(time.time()))

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
+from config.children import tell_ready
 from config.settings import Settings, SettingsError
 from media.fetch import MediaFetcher
 from media.library import PromptLibrary
@@ -28,13 +29,14 @@ from media.speech import SpeechEngine, first_that_speaks
 from messaging.accounts import Accounts, Mode
 from messaging.clock import SystemClock
 from messaging.courier import Courier
+from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client
 from messaging.outbox import HOOK_QUEUE, queue_keys
 from messaging.queue_valkey import ValkeyQueue
 from messaging.store import connect, connect_blocking
 from messaging.webhooks import standard
 from sip.lastwords import read_journals
-from sip.line import Line
+from sip.line import Line, LinesDown
 from sip.lines import Lines
 from sip.sandbox.phone import CatchAllPhone
 from sip.simulated import SimulatedLine
@@ -45,6 +47,7 @@ from voice.dialer import Dialer
 from voice.dispatch import Desk
 from voice.journal import Journal
 from voice.phone import Listener
+from voice.preflight import CannotStart, naming, store_answers
 from voice.presence import Presence
 from voice.recovery import recover
 from voice.retention import keep_sweeping, remove_older
@@ -126,12 +129,12 @@ def call_store(settings: Settings, redis: Redis, blocking: Redis) -> ValkeyCallS
     )
 
 
-def trunks(settings: Settings) -> tuple[Trunk, ...]:
+def trunks(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple[Trunk, ...]:
     """Those of the file, and the sandbox when there is a phone to reach."""
     try:
-        configured = load_trunks(settings.trunks, os.environ) if settings.trunks else ()
+        configured = load_trunks(settings.trunks, environ) if settings.trunks else ()
     except TrunkFileError as error:
-        raise SettingsError(str(error)) from None
+        raise SettingsError(f"trunks: {error}") from None
     if not settings.sandbox.enabled or (not settings.sandbox.sip_port and not settings.simulate):
         return configured
     phone = TrunkUri("127.0.0.1", settings.sandbox.sip_port or 5060)
@@ -187,22 +190,27 @@ async def open_accounts(settings: Settings, url: str) -> AsyncIterator[Accounts]
 
 
 async def run_api(settings: Settings) -> None:
+    """Behind `tocsin serve` it answers at once, whatever the store does: /readyz then says what is wrong."""
     from voice.api.app import create_app
     from voice.api.server import server
     from voice.compose_api import api_parts
 
     async with contextlib.AsyncExitStack() as stack:
-        parts = await api_parts(settings, stack)
         handed = os.environ.get("TOCSIN_LISTEN_FD")  # `tocsin serve` holds the listening socket
+        if not handed:
+            await _store_answers(settings)
+        parts = await api_parts(settings, stack)
+        tell_ready(os.environ)
         sockets = [socket.socket(fileno=int(handed))] if handed else None
         await server(create_app(parts), settings.http, parts.draining).serve(sockets=sockets)
 
 
 async def run_dialer(settings: Settings) -> None:
     clock = SystemClock()
-    holder = f"{socket.gethostname()}:{os.getpid()}"
+    me = holder()
     async with contextlib.AsyncExitStack() as stack:
         stop = _stop_on_signals()
+        await _store_answers(settings)
         redis, blocking = clients(stack, settings)
         store = call_store(settings, redis, blocking)
         library = prompt_library(settings)
@@ -220,11 +228,12 @@ async def run_dialer(settings: Settings) -> None:
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
         await recover(desk, lambda: read_journals(last_words), by_id)
-        dialer = Dialer(desk, lines, holder=holder, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s)
+        dialer = Dialer(desk, lines, holder=me, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s)
         presence = Presence(redis, settings.store.prefix, clock)
         facts = _dialer_facts(dialer, lines)
-        await _announced(stack, presence, "dialer", holder, facts)
+        await announced(stack, presence, "dialer", me, facts)
         working = asyncio.create_task(dialer.run(), name="dialer")
+        tell_ready(os.environ)
         await _until_stopped(stop, working)
         dialer.stop()
         await working
@@ -233,10 +242,12 @@ async def run_dialer(settings: Settings) -> None:
 async def run_courier(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = _stop_on_signals()
+        await _store_answers(settings)
         courier = _courier(stack, settings)
         presence = Presence(clients(stack, settings)[0], settings.store.prefix, SystemClock())
-        await _announced(stack, presence, "courier", f"{socket.gethostname()}:{os.getpid()}", dict)
+        await announced(stack, presence, "courier", holder(), dict)
         working = asyncio.create_task(courier.run(), name="courier")
+        tell_ready(os.environ)
         await _until_stopped(stop, working)
         courier.stop()
         await working
@@ -245,6 +256,7 @@ async def run_courier(settings: Settings) -> None:
 async def run_phone(settings: Settings) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stop = _stop_on_signals()
+        await _store_answers(settings)
         redis, blocking = clients(stack, settings)
         library = prompt_library(settings)
         stack.push_async_callback(library.aclose)
@@ -261,7 +273,8 @@ async def run_phone(settings: Settings) -> None:
         stack.push_async_callback(phone.aclose)
         presence = Presence(redis, settings.store.prefix, SystemClock())
         address = f"127.0.0.1:{port}"
-        await _announced(stack, presence, "phone", address, lambda: {"address": address, "calls": phone.calls_up()})
+        await announced(stack, presence, "phone", address, lambda: {"address": address, "calls": phone.calls_up()})
+        tell_ready(os.environ)
         await stop.wait()
 
 
@@ -304,7 +317,12 @@ async def _open_line(stack: contextlib.AsyncExitStack, settings: Settings, trunk
     line = line_for(settings, trunk)
     stack.push_async_callback(line.aclose)
     if isinstance(line, Lines):
-        await line.start()
+        try:
+            await line.start()
+        except LinesDown as error:
+            raise CannotStart(
+                f"no line for trunk {trunk.id}: {error}. Ask `tocsin doctor`, or use --simulate."
+            ) from None
     return line
 
 
@@ -315,8 +333,15 @@ def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Ca
             "busy": dialer.busy,
             "problems": list(dialer.problems()),
             "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
+            "busy_lines": {trunk_id: line.capacity().busy for trunk_id, (_, line) in lines.items()},
             "lines": [
-                {"trunk": trunk_id, "pid": status.ready.pid, "version": status.ready.version, "busy": status.busy}
+                {
+                    "trunk": trunk_id,
+                    "pid": status.ready.pid,
+                    "version": status.ready.version,
+                    "calls": status.ready.capacity,
+                    "busy": status.busy,
+                }
                 for trunk_id, (_, line) in lines.items()
                 if isinstance(line, Lines)
                 for status in line.status()
@@ -326,13 +351,20 @@ def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Ca
     return facts
 
 
-async def _announced(
+def holder() -> str:
+    """Who we are in leases and in the list of those present."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+async def announced(
     stack: contextlib.AsyncExitStack,
     presence: Presence,
     role: str,
     holder: str,
     facts: Callable[[], Mapping[str, Any]],
 ) -> None:
+    with contextlib.suppress(Unavailable):  # the store may be restarting, too
+        await presence.started(role)
     telling = asyncio.create_task(presence.keep_announcing(role, holder, facts), name=f"presence {role}")
 
     async def leave() -> None:
@@ -359,9 +391,20 @@ def swept(stack: contextlib.AsyncExitStack, *sweeps: Callable[[], object]) -> No
 
 
 def clients(stack: contextlib.AsyncExitStack, settings: Settings) -> tuple[Redis, Redis]:
+    url = _url(settings)
+    with naming("store.redis_url"):
+        return _client(stack, connect(url)), _client(stack, connect_blocking(url))
+
+
+async def _store_answers(settings: Settings) -> None:
+    with naming("store.redis_url"):
+        await store_answers(_url(settings))
+
+
+def _url(settings: Settings) -> str:
     if settings.store.redis_url is None:
         raise SettingsError("TOCSIN_REDIS_URL is not set: one role alone needs a server; `tocsin serve` brings its own")
-    return _client(stack, connect(settings.store.redis_url)), _client(stack, connect_blocking(settings.store.redis_url))
+    return settings.store.redis_url
 
 
 def _client(stack: contextlib.AsyncExitStack, redis: Redis) -> Redis:

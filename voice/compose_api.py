@@ -2,15 +2,18 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
+from typing import Any
 
 from redis.asyncio import Redis
 
-from config.settings import Settings, SettingsError
+from config.settings import Settings
 from media.speech import SpeechEngine, SpeechError, Utterance
+from messaging.accounts import Mode
 from messaging.clock import SystemClock
+from messaging.deliveries import Deliveries
 from messaging.guard import judge_url
 from messaging.store import durability
 from sip.sandbox.scripts import MAGIC
@@ -18,7 +21,9 @@ from voice import compose
 from voice.api.parts import Api, Check
 from voice.caller_ids import caller_ids
 from voice.calls import Call
+from voice.figures import Figures
 from voice.installation import pepper
+from voice.preflight import naming
 from voice.presence import Presence
 from voice.sending import Sending
 from voice.version import pjsip_version, tocsin_version
@@ -35,12 +40,11 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
     stack.push_async_callback(library.aclose)
     compose.swept(stack, library.sweep)
     accounts = compose.accounts(settings, redis, pepper(settings))
-    try:
+    with naming("api_keys"):
         accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
-    except ValueError as error:
-        raise SettingsError(f"api_keys: {error}") from None
     trunks = compose.trunks(settings)
     presence = Presence(redis, settings.store.prefix, clock)
+    await compose.announced(stack, presence, "api", compose.holder(), dict)
     return Api(
         settings=settings,
         clock=clock,
@@ -54,8 +58,13 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),
         magic=[{"number": number, "does": script.title} for number, script in MAGIC.items()],
+        figures=Figures(store, presence, Deliveries(redis, settings.store.prefix), _owners(settings)).collect,
         version=tocsin_version(),
     )
+
+
+def _owners(settings: Settings) -> tuple[str, ...]:
+    return tuple(f"{settings.account.id}.{mode}" for mode in Mode)
 
 
 def _refusal(settings: Settings) -> Callable[[str, bool], str | None]:
@@ -87,11 +96,9 @@ def _checks(
         if not dialers:
             return Check("lines", False, "no dialer is running: calls would wait")
         total = sum(sum(dialer["trunks"].values()) for dialer in dialers)
-        processes = sum(len(dialer["lines"]) for dialer in dialers)
         problems = [problem for dialer in dialers for problem in dialer["problems"]]
-        how = "simulated" if settings.simulate else f"PJSIP {pjsip_version()}"
-        detail = f"{how}, {processes} line processes up, room for {total} calls"
-        return Check("lines", True, "; ".join([detail, *problems]))
+        how = "simulated" if settings.simulate else _processes([row for one in dialers for row in one["lines"]])
+        return Check("lines", True, "; ".join([f"{how}, up to {total} calls", *problems]))
 
     async def phone() -> Check:
         phones = await presence.present("phone")
@@ -107,6 +114,15 @@ def _checks(
     if settings.sandbox.enabled and not settings.simulate:
         checks.append(phone)
     return tuple(checks)
+
+
+def _processes(up: Sequence[Mapping[str, Any]]) -> str:
+    """As in "PJSIP 2.15.1, 2 line processes × 4 calls"."""
+    if not up:
+        return f"PJSIP {pjsip_version()}, no line process up yet"
+    sizes = sorted({int(row["calls"]) for row in up})
+    calls = f"{sizes[0]} call{'s' if sizes[0] > 1 else ''}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} calls"
+    return f"PJSIP {up[0]['version']}, {len(up)} line process{'es' if len(up) > 1 else ''} × {calls}"
 
 
 class _VoiceCheck:

@@ -341,7 +341,16 @@ class Dispatch:
             await self._save_trace()
         if self._desk.journal.has(self.call.call_id):
             self._note(lambda: self._desk.journal.done(self.call.call_id))
-        log.info("call ended", call_id=self.call.call_id, status=ending.status.value, cause=ending.cause)
+        log.info(
+            "call ended",
+            call_id=self.call.call_id,
+            status=ending.status.value,
+            cause=ending.cause,
+            trunk=self.call.trunk_id,
+            sip=ending.sip.code if ending.sip else None,
+            heard_ms=ending.heard_ms,
+            source=ending.source,
+        )
         return Went.ENDED
 
     def _outcome(self, call: Call) -> Outcome:

@@ -18,6 +18,9 @@ class Keys:
 
     prefix: str
 
+    def endings(self) -> str:
+        return f"{self.prefix}endings"
+
     def once(self, key: str) -> str:
         return f"{self.prefix}once:{hashlib.sha256(key.encode()).hexdigest()}"
 

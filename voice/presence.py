@@ -2,6 +2,7 @@
 
 Key after the prefix    what
   present:{role}        hash: holder -> JSON {until_ms, facts…}; lives for a day after the last word
+  starts                hash: role -> how many of its processes came up; stays
 """
 
 import asyncio
@@ -41,6 +42,16 @@ class Presence:
                 pass
             await asyncio.sleep(EVERY_S)
 
+    async def started(self, role: str) -> None:
+        """Once in the life of each process. Not repeatable: a lost answer may count it twice, which harms nobody."""
+        with unsure():
+            await cast("Any", self._redis.hincrby(self._starts, role, 1))
+
+    async def starts(self) -> dict[str, int]:
+        with unsure():
+            counted: dict[str, str] = await cast("Any", self._redis.hgetall(self._starts))
+        return {role: int(count) for role, count in counted.items()}
+
     async def leave(self, role: str, holder: str) -> None:
         with unsure():
             await cast("Any", self._redis.hdel(self._key(role), holder))
@@ -52,6 +63,10 @@ class Presence:
         now = to_ms(self._clock.now())
         facts = [json.loads(word) for word in said.values()]
         return [fact for fact in facts if fact["until_ms"] > now]
+
+    @property
+    def _starts(self) -> str:
+        return f"{self._prefix}starts"
 
     def _key(self, role: str) -> str:
         return f"{self._prefix}present:{role}"

@@ -15,14 +15,16 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from config.children import PARENT
+from config.children import PARENT, READY
 
 
 class RoleProcess:
     """A child process of ours, whichever way it was started. `attach` before anything else, on the running loop."""
 
-    def __init__(self, name: str, pid: int) -> None:
+    def __init__(self, name: str, pid: int, ready: int) -> None:
         self.name, self.pid = name, pid
+        self.was_ready = False  # it said once that it is up
+        self._ready: int | None = ready
         self.returncode: int | None = None
         self._pidfd = os.pidfd_open(pid)
         self._ended: asyncio.Future[int] | None = None
@@ -32,13 +34,18 @@ class RoleProcess:
         """`run` in a fork of this process, once the gate is open. Call it only while there is one thread."""
         sys.stdout.flush()
         sys.stderr.flush()
+        ready, tell = os.pipe()
         if pid := os.fork():
-            return cls(name, pid)
+            os.close(tell)
+            return cls(name, pid, ready)
         code = 1
         try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)  # whatever our parent made of them
             os.setsid()  # the terminal's Ctrl-C goes to serve alone, which then stops the others in order
             os.environ.clear()
-            os.environ.update(environ, **{PARENT: str(os.getppid())})
+            os.environ.update(environ, **{PARENT: str(os.getppid()), READY: str(tell)})
+            os.close(ready)
             with open(os.devnull, encoding="ascii") as nothing:
                 os.dup2(nothing.fileno(), 0)
             if gate.wait():
@@ -56,23 +63,37 @@ class RoleProcess:
     @classmethod
     def started(cls, name: str, environ: Mapping[str, str], pass_fds: tuple[int, ...]) -> Self:
         """The same role in a fresh interpreter."""
+        ready, tell = os.pipe()
         process = subprocess.Popen(
             [sys.executable, "-m", "voice", name],
-            env={**environ, PARENT: str(os.getpid())},
+            env={**environ, PARENT: str(os.getpid()), READY: str(tell)},
             stdin=subprocess.DEVNULL,
-            pass_fds=pass_fds,
+            pass_fds=(*pass_fds, tell),
             start_new_session=True,
         )
+        os.close(tell)
         process.returncode = 0  # we reap it ourselves, through the pidfd
-        return cls(name, process.pid)
+        return cls(name, process.pid, ready)
 
     def attach(self) -> None:
         loop = asyncio.get_running_loop()
         self._ended = loop.create_future()
         loop.add_reader(self._pidfd, self._reap)
+        if self._ready is not None:
+            loop.add_reader(self._ready, self._hear)
+
+    def _hear(self) -> None:
+        """It said that it is up, or its end of the pipe closed."""
+        if self._ready is None:
+            return
+        asyncio.get_running_loop().remove_reader(self._ready)
+        self.was_ready = os.read(self._ready, 1) != b""
+        os.close(self._ready)
+        self._ready = None
 
     def _reap(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)
+        self._hear()
         os.close(self._pidfd)
         self.returncode = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         if self._ended is not None and not self._ended.done():

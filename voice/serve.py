@@ -25,9 +25,10 @@ from typing import Any, Self
 import structlog
 
 from config.children import free_port
-from config.settings import Settings
+from config.settings import Settings, SettingsError
 from messaging.embedded import EmbeddedError, EmbeddedValkey, embedded_url
 from voice.installation import keep_private, keep_secrets
+from voice.preflight import CannotStart, check, store_answers
 from voice.roles import Gate, RoleProcess
 
 log = structlog.get_logger()
@@ -35,17 +36,13 @@ log = structlog.get_logger()
 VALKEY = "valkey"  # the embedded store, under data_dir
 LISTEN_FD = "TOCSIN_LISTEN_FD"
 EXIT_CONFIG = 3  # of the command line: a setting is wrong, so starting again cannot help
-# A role that ran for less than this was never healthy: two such ends in a row and serve gives up.
-HEALTHY_AFTER_S = 3.0
+STILLBORN_MOST = 2  # ends of a role that was never up: then serve gives up, and the last lines say why
 BACKOFF_FIRST_S, BACKOFF_MOST_S = 0.1, 5.0
+STEADY_S = 60.0  # a role that was up for so long begins the back-off anew
 # After drain_s the dialer hangs up the rest and writes their ends; the others need no more than this either.
 STOP_MARGIN_S = 15.0
 # Against the flow of a call. The phone ends after the dialer that talks to it.
 STOP_ORDER = ("api", "dialer", "courier", "phone")
-
-
-class CannotServe(Exception):
-    """The service cannot start; the text says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +58,9 @@ class Plan:
 
 
 def prepare(settings: Settings, environ: Mapping[str, str]) -> Plan:
-    """Fork the roles. Call it before the event loop starts, in the main thread. Raises CannotServe."""
+    """Fork the roles. Call it before the event loop starts, in the main thread. Raises CannotStart."""
     data_dir = settings.data_dir.absolute()
-    keep_private(data_dir)
-    data_dir.mkdir(parents=True, exist_ok=True)
-    keep_secrets(settings)
+    _make_room(settings, data_dir)
     listener = _listen(settings.http.host, settings.http.port)
     host, port = listener.getsockname()[:2]
     told = dict(environ) | {
@@ -85,11 +80,26 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Plan:
     from voice import compose, compose_api  # noqa: F401 - loaded here, once, for all of them
     from voice.cli.service import run_role
 
+    try:
+        check(settings, told, dials=True)
+    except BaseException:
+        listener.close()
+        raise
+
     gate = Gate()
     roles = tuple(
         RoleProcess.forked(name, told, gate, functools.partial(_role, name, listener, run_role)) for name in names
     )
     return Plan(settings, told, listener, f"http://{host}:{port}", gate, roles)
+
+
+def _make_room(settings: Settings, data_dir: Path) -> None:
+    try:
+        keep_private(data_dir)
+        data_dir.mkdir(parents=True, exist_ok=True)
+        keep_secrets(settings)
+    except OSError as error:
+        raise SettingsError(f"data_dir: cannot write to {data_dir}: {error.strerror}") from None
 
 
 def _role(name: str, listener: socket.socket, run_role: Any) -> int:
@@ -113,6 +123,7 @@ class Serve:
         self._watchers: list[asyncio.Task[None]] = []
         self._failed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._stopping = False
+        self.restarts = dict.fromkeys(self._roles, 0)
 
     async def __aenter__(self) -> Self:
         self._stack.callback(self.plan.listener.close)
@@ -123,6 +134,8 @@ class Serve:
         try:
             if self.plan.settings.store.redis_url is None:
                 await self._start_store()
+            else:
+                await store_answers(self.plan.settings.store.redis_url)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -138,7 +151,7 @@ class Serve:
         try:
             await self._stack.enter_async_context(valkey)
         except EmbeddedError as error:
-            raise CannotServe(str(error)) from None
+            raise CannotStart(str(error)) from None
         finally:
             self._stack.push_async_exit(roles_last)
 
@@ -146,23 +159,28 @@ class Serve:
         await self._stack.aclose()
 
     async def _watch(self, name: str) -> None:
-        loop, short_lives, restarts = asyncio.get_running_loop(), 0, 0
+        loop = asyncio.get_running_loop()
+        ever_up, stillborn, failures = False, 0, 0
         while True:
             began = loop.time()
             code = await self._roles[name].wait()
             if self._is_stopping():
                 return
-            short_lives = short_lives + 1 if loop.time() - began < HEALTHY_AFTER_S else 0
-            log.error("process ended", role=name, exit=_in_words(code), restarts=restarts)
-            if short_lives >= 2 or code == EXIT_CONFIG:
+            was_up = self._roles[name].was_ready
+            ever_up, stillborn = ever_up or was_up, 0 if was_up else stillborn + 1
+            failures = 1 if was_up and loop.time() - began > STEADY_S else failures + 1
+            log.error("process ended", role=name, pid=self._roles[name].pid, exit=_in_words(code), was_up=was_up)
+            # Once it was up, its settings are right: whatever keeps it down may pass, and we go on trying.
+            if code == EXIT_CONFIG or (not ever_up and stillborn >= STILLBORN_MOST):
                 if not self._failed.done():
                     self._failed.set_result(f"{name} cannot start ({_in_words(code)}); its last lines say why")
                 return
-            await asyncio.sleep(min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2**restarts))
+            await asyncio.sleep(min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** (failures - 1)))
             if self._is_stopping():
                 return
-            restarts += 1
+            self.restarts[name] += 1
             self._start_again(name)
+            log.info("process started again", role=name, pid=self._roles[name].pid, restarts=self.restarts[name])
 
     def _start_again(self, name: str) -> None:
         fds = (self.plan.listener.fileno(),) if name == "api" else ()
@@ -172,13 +190,13 @@ class Serve:
         self._roles[name] = role
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; raises CannotServe when a process will not start."""
+        """Until `stop` is set; raises CannotStart when a process will not start."""
         stopping = asyncio.create_task(stop.wait())
         waiting: set[asyncio.Future[Any]] = {stopping, self._failed}
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         if self._failed.done():
-            raise CannotServe(self._failed.result())
+            raise CannotStart(self._failed.result())
 
     def hurry(self) -> None:
         """A second signal: end everything now."""
@@ -219,13 +237,13 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise CannotServe(f"cannot listen on {host}:{port}: {error.strerror}. Try --port 0 for a free one.") from None
+        raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror}. Try --port 0 for a free one.") from None
     listener.listen(512)
     return listener
 
 
 async def serve(plan: Plan) -> None:
-    """Run until SIGTERM or SIGINT. Raises CannotServe."""
+    """Run until SIGTERM or SIGINT. Raises CannotStart."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     async with Serve(plan) as service:
 

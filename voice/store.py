@@ -7,7 +7,7 @@ Every write is one script keyed by ids that the caller made, so a write whose an
 The client library never retries by itself. An unreachable or unsure server raises `messaging.errors.Unavailable`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -100,6 +100,19 @@ class Lease:
     epoch: int
     intent: Intent = Intent.NONE
     times_leased: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A way to end, for counting: few enough of them to be labels of a metric."""
+
+    lane: Lane
+    status: str
+    cause: str
+
+    @classmethod
+    def of(cls, call: Call) -> "Ended":
+        return cls(Lane.of(call.sandbox), call.status.value, call.ending.cause if call.ending else "")
 
 
 class Verdict(StrEnum):
@@ -255,3 +268,7 @@ class CallStore(Protocol):
         ...
 
     async def queued(self, lane: Lane) -> int: ...
+
+    async def endings(self) -> Mapping["Ended", int]:
+        """How many calls ended in which way, since this store was made."""
+        ...

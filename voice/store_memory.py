@@ -4,7 +4,8 @@ Every write happens between two awaits, so it is as atomic here as a script is t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 
@@ -20,6 +21,7 @@ from voice.store import (
     CallFilter,
     CallPage,
     Delivery,
+    Ended,
     Heard,
     Intake,
     Intent,
@@ -57,6 +59,7 @@ class MemoryCallStore:
         self._started: set[str] = set()
         self._once: dict[str, Once] = {}
         self._heard: dict[str, Heard] = {}
+        self._endings: Counter[Ended] = Counter()
         self._served: dict[str, float] = {}  # owner -> when it last got a lease: the least recent goes first
         self._turn = 0
         self._changed = asyncio.Condition()
@@ -183,6 +186,8 @@ class MemoryCallStore:
         held.events.append(event)
         self._post(deliveries)
         self._requeue(held, before.status, after.status)
+        if after.status.is_final:
+            self._endings[Ended.of(after)] += 1
         if outcome is not None:
             self._settle(after, outcome)
         async with self._changed:
@@ -265,6 +270,9 @@ class MemoryCallStore:
             and call_id in (None, heard.call_id)
         ]
         return max(mine, key=lambda heard: heard.at, default=None)
+
+    async def endings(self) -> Mapping[Ended, int]:
+        return dict(self._endings)
 
     async def queued(self, lane: Lane) -> int:
         return sum(held.lane is lane and held.call.status is Status.QUEUED for held in self._calls.values())

@@ -5,7 +5,7 @@ keys (owners, wake-ups, the outbox), so one primary holds all of them: Redis Clu
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from importlib.resources import files
 from itertools import chain
 from typing import Any, cast
@@ -29,6 +29,7 @@ from voice.store import (
     CallFilter,
     CallPage,
     Delivery,
+    Ended,
     Heard,
     Intake,
     Intent,
@@ -219,6 +220,8 @@ class ValkeyCallStore:
                 keys.prefix,
                 owner,
                 self._delivery_s,
+                keys.endings(),
+                _written(Ended.of(after)),
                 len(deliveries),
                 *chain.from_iterable(delivery_args(before.call_id, delivery) for delivery in deliveries),
             ],
@@ -361,6 +364,11 @@ class ValkeyCallStore:
                     reads.zcard(self._keys.due(owner, lane))
                 return sum(await reads.execute())
 
+    async def endings(self) -> Mapping[Ended, int]:
+        with unsure():
+            counted: dict[str, str] = await cast("Any", self._redis.hgetall(self._keys.endings()))
+        return {_ended(field): int(count) for field, count in counted.items()}
+
     # -- inside
     @property
     def _delivery_s(self) -> int:
@@ -379,6 +387,15 @@ class ValkeyCallStore:
             async with asyncio.timeout(timeout_s + OVERTIME_S):
                 streams = await _list(self._blocking.xread({key: after}, block=max(1, round(timeout_s * 1000))))
         return [entry for _, entries in streams or () for entry in entries]
+
+
+def _written(ended: Ended) -> str:
+    return f"{ended.lane}:{ended.status}:{ended.cause}"
+
+
+def _ended(field: str) -> Ended:
+    lane, status, cause = field.split(":")
+    return Ended(Lane(lane), status, cause)
 
 
 # redis-py types every answer as "now or awaitable"; here it is always awaited.

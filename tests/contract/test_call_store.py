@@ -12,7 +12,7 @@ from tests.valkey import TestValkey
 from tests.voice_values import HOOK, OWNER, an_ending, an_intake, dialed, now, one_lease, step
 from voice.calls import KeyPressed, NotDialed, Rang, Status, WasAnswered, advance
 from voice.messages import MessageStatus, Outcome
-from voice.store import Accepted, CallFilter, CallStore, Heard, Intent, Lane, Once, Verdict
+from voice.store import Accepted, CallFilter, CallStore, Ended, Heard, Intent, Lane, Once, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
 from voice.telling import event_of
@@ -308,6 +308,23 @@ async def test_outcomes_add_up_to_what_was_accepted(store: CallStore) -> None:
     outcomes = [one.outcome for one in await store.recipients(ref_id, 0, 10)]
     assert outcomes == [Outcome.UNDELIVERED, Outcome.CANCELED, Outcome.CANCELED]
     assert [one.index for one in await store.recipients(ref_id, 1, 1)] == [1]
+
+
+async def test_each_end_is_counted_once_by_lane_status_and_cause(store: CallStore) -> None:
+    await store.accept(an_intake(3))
+    leases = await store.lease(Lane.SANDBOX, "d", 3, 15.0)
+    busy = an_ending(Status.BUSY, "user_busy")
+    for lease in leases[:2]:
+        _, dialing = await step(store, lease, lease.call, dialed())
+        after = advance(dialing, busy)
+        for _ in range(2):  # the answer to the first was lost
+            await store.apply(dialing, after, lease.epoch, event_of(after, busy), (), Outcome.UNDELIVERED)
+    await step(store, leases[2], leases[2].call, an_ending(Status.CANCELED, "canceled_by_api"), Outcome.CANCELED)
+
+    assert await store.endings() == {
+        Ended(Lane.SANDBOX, "busy", "user_busy"): 2,
+        Ended(Lane.SANDBOX, "canceled", "canceled_by_api"): 1,
+    }
 
 
 async def test_a_message_whose_calls_were_all_canceled_is_canceled(store: CallStore) -> None:

@@ -11,12 +11,13 @@ from typing import Protocol
 
 import pytest
 
+from sip.callee import Callee
 from sip.commands import AfterScript, Dial, Why
 from sip.events import Answered, Ended, LineEvent, Origin, Phase, Played, Ringing, Speaking
 from sip.line import Leg, Line, LineError, NoFreeLine
 from sip.lines import Lines
 from sip.messages import Answer
-from sip.simulated import Callee, SimulatedLine
+from sip.simulated import SimulatedLine
 from sip.trunk import Trunk, TrunkUri
 from tests import sipp
 
@@ -55,7 +56,7 @@ class Simulated:
         self._count = 0
 
     async def line(self, far: Far, most: int) -> Line:
-        self._line = SimulatedLine(most=most, speed=10.0, callee=lambda _: self._met(far))
+        self._line = SimulatedLine(most=most, speed=10.0, callee=lambda *_: self._met(far))
         return self._line
 
     def _met(self, far: Far) -> Callee:

@@ -3,14 +3,16 @@
 import re
 from pathlib import Path
 
+from messaging.clock import SystemClock
 from tests.dialer_bench import SANDBOX, Bench, Spied
 from tests.valkey import TestValkey
 from tests.voice_values import HOOK, now
+from voice.presence import Presence
 from voice.store import Heard, Once
 from voice.store_valkey import ValkeyCallStore
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
-FOR_GOOD = {"owners:sandbox", "q:hook:due", "q:hook:wake"}  # gone when empty, or a few entries
+FOR_GOOD = {"owners:sandbox", "endings", "starts", "q:hook:due", "q:hook:wake"}  # gone when empty, or a few entries
 
 
 def documented(section: str) -> dict[str, re.Pattern[str]]:
@@ -31,6 +33,9 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await store.save_heard(Heard(done.call_id, done.to_number, 1.0, None, None, "", None, now()))
         await bench.reaches(await bench.call("12025550102"), "call.ringing")
         await bench.call(trunk_id="nowhere")  # waits
+        presence = Presence(valkey.redis, valkey.prefix, SystemClock())
+        await presence.started("dialer")
+        await presence.announce("dialer", "here:1", {})
         names = [key async for key in valkey.redis.scan_iter(match=f"{valkey.prefix}*", count=1000)]
         found = {key.removeprefix(valkey.prefix): await valkey.redis.ttl(key) for key in names}
     await line.aclose()

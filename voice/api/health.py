@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from starlette.types import Scope
 
-from messaging.errors import NotFound, ServiceError, catalogue
+from messaging.errors import NotFound, ServiceError, Unavailable, catalogue
 from messaging.http import presented_key, wants, where
 from voice.api import replies
 from voice.api.openapi import NO_KEY, answers, as_json, as_text
@@ -103,6 +103,8 @@ async def _bounded(check: Any) -> Check:
         async with asyncio.timeout(CHECK_WITHIN_S):
             found: Check = await check()
             return found
+    except Unavailable:  # told once, by whoever lost it; the checks would only repeat it
+        return Check(name, False, "the store does not answer")
     except TimeoutError:
         return Check(name, False, f"no answer within {CHECK_WITHIN_S:g} s")
     except Exception as e:  # noqa: BLE001 - a check may fail in any way; it must not take the others with it
@@ -130,7 +132,10 @@ async def version(request: Request, api: ApiParts, principal: Caller) -> Respons
 )
 async def metrics(api: ApiParts, principal: MayRead) -> Response:
     """No per-call and no per-number labels."""
-    return Response(generate_latest(api.registry), media_type=CONTENT_TYPE_LATEST)
+    found = generate_latest(api.registry)
+    if api.figures is not None:
+        found += generate_latest(await api.figures())
+    return Response(found, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get(

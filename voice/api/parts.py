@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol, cast
 
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from config.settings import Settings
 from media.prompt import Prompt
@@ -110,6 +111,7 @@ class Api:
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
     magic: Sequence[Mapping[str, Any]] = ()  # the catch-all phone's table: number, does
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    figures: Callable[[], Awaitable[Collector]] | None = None  # of the whole service, read at each scrape
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     in_flight: set[str] = field(default_factory=set)  # idempotency keys this process is serving right now
     followers: Counter[str] = field(default_factory=Counter)  # owner -> streams and waits open right now

@@ -10,17 +10,20 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx2
 
+from config.children import name_process
 from config.logs import configure
 from config.settings import Settings, load
 from voice.cli.receiver import Receiver
+from voice.explain import Exit, sentence_for
 from voice.installation import webhook_secret
+from voice.preflight import NO_PJSIP, CannotStart, has_pjsip
 from voice.serve import Plan, Serve, prepare
 
 API_KEY = "tk_test_demo"
@@ -56,16 +59,27 @@ def run(*, once: bool, as_json: bool, port: int, data: str | None, to: str) -> i
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     story = Story(quiet=as_json, colour=colour)
     began = time.monotonic()
-    story.say("\n  tocsin demo: everything below stays on this machine. No real phone can ring.\n")
+    simulate = not has_pjsip()
+    story.say(f"\n  tocsin demo{_SIMULATED if simulate else _REAL}\n")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the loop takes over: clean up on both
     with contextlib.ExitStack() as stack:
-        settings = _settings(stack, port, data)
+        settings = _settings(stack, port, data, simulate)
         configure("demo", settings.log_level)
+        name_process("tocsin-demo")
         plan = prepare(settings, _environment(settings))
-        return asyncio.run(_demo(story, plan, began, once=once, as_json=as_json, to=to))
+        try:
+            return asyncio.run(_demo(story, plan, began, once=once, as_json=as_json, to=to))
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            return Exit.INTERRUPTED
+
+
+_REAL = ": everything below stays on this machine. No real phone can ring."
+_SIMULATED = f", simulated: {NO_PJSIP}\n  No phone rings, and nothing can be heard; the rest is real."
 
 
 async def _demo(story: Story, plan: Plan, began: float, *, once: bool, as_json: bool, to: str) -> int:
     settings = plan.settings
+    _cancel_on_signals()
     async with contextlib.AsyncExitStack() as stack:
         service = await stack.enter_async_context(Serve(plan))
         http = await stack.enter_async_context(
@@ -77,15 +91,17 @@ async def _demo(story: Story, plan: Plan, began: float, *, once: bool, as_json: 
             )
         )
         receiver = await stack.enter_async_context(Receiver(webhook_secret(settings)))
-        stop = _stop_on_signals(stack)
+        stop = _stop_on_signals(service)
         failed = asyncio.create_task(service.run(stop), name="watch the service")
-        story_of_one_call = asyncio.create_task(_one_call(story, http, receiver, service.base_url, began, to))
+        story_of_one_call = asyncio.create_task(
+            _one_call(story, http, receiver, service.base_url, began, to, settings.simulate)
+        )
         await asyncio.wait({failed, story_of_one_call}, return_when=asyncio.FIRST_COMPLETED)
         if not story_of_one_call.done():
             story_of_one_call.cancel()
             await asyncio.gather(story_of_one_call, return_exceptions=True)
             await failed  # raises what went wrong; a signal is no error
-            return 130
+            return Exit.INTERRUPTED
         result = story_of_one_call.result()
         good: bool = result.pop("good")
         if as_json:
@@ -107,10 +123,10 @@ _NOW_YOU = """
 
 
 async def _one_call(
-    story: Story, http: httpx2.AsyncClient, receiver: Receiver, base_url: str, began: float, to: str
+    story: Story, http: httpx2.AsyncClient, receiver: Receiver, base_url: str, began: float, to: str, simulated: bool
 ) -> dict[str, Any]:
-    await _until_ready(story, http, began)
-    story.say(f"\n  API docs  {base_url}/docs        API key  {API_KEY}        Webhook  {receiver.secret}\n")
+    await _until_ready(story, http, began, _PARTS if not simulated else _PARTS_SIMULATED)
+    story.say(f"\n  API docs  {base_url + '/docs':<34} API key  {API_KEY}\n  Webhooks  {receiver.secret}\n")
     story.say(f"  POST /v1/calls  to {to}  “{TEXT}”")
     asked = {"to": to, "text": TEXT, "gather": {"digits_max": 1}, "callback_url": receiver.url}
     response = await http.post("/v1/calls", json=asked | {"callback_events": EVENTS})
@@ -121,30 +137,25 @@ async def _one_call(
     heard = (await http.get("/sandbox/v1/heard/latest", params={"call_id": call_id, "wait": HEARD_S})).json()
     expected = call["sequence"]
     await receiver.wait_for(expected, HEARD_S)
-    return _verdict(story, call, heard, receiver, base_url, began)
+    return _verdict(story, call, None if simulated else heard, receiver, base_url, began)
 
 
 def _verdict(
-    story: Story, call: dict[str, Any], heard: dict[str, Any], receiver: Receiver, base_url: str, began: float
+    story: Story, call: dict[str, Any], heard: dict[str, Any] | None, receiver: Receiver, base_url: str, began: float
 ) -> dict[str, Any]:
-    seconds, match, level = heard.get("heard_s") or 0.0, heard.get("match") or 0.0, heard.get("level_dbfs")
-    was_heard = seconds > 0 and match >= MATCH_LEAST
-    if was_heard:
-        story.verdict(True, f"The phone heard {seconds:.1f} s of speech, {level:.0f} dBFS, {match:.0%} match")
-    elif seconds > 0:
-        story.verdict(False, f"The phone heard {seconds:.1f} s of something else ({match:.0%} match)")
-    else:
-        said = "no recording" if level is None else f"{level:.0f} dBFS"
-        story.verdict(False, f"Answered, but the phone heard nothing ({said})")
+    """`heard` None: the call was simulated, and there was no phone that could have heard it."""
+    was_heard = _was_heard(story, call, heard) if heard is not None else True
+    seconds, match = ((heard or {}).get(name) or 0.0 for name in ("heard_s", "match"))
     confirmed = call.get("digits") == "1"
     all_verified = receiver.verified == receiver.received == call["sequence"]
     word = "Confirmed" if confirmed else "Not confirmed"
     story.verdict(
         confirmed and all_verified, f"{word}. Webhooks: {receiver.received} sent, {receiver.verified} verified."
     )
-    story.say(
-        f"    The call: curl -s -u {API_KEY}: {base_url}/v1/calls/{call['call_id']}   (…/sip?format=text: ladder)"
-    )
+    address = f"{base_url.removeprefix('http://')}/v1/calls/{call['call_id']}"
+    if heard is not None:
+        story.say(f"    Listen:  curl -s -u {API_KEY}: {address}/recording -o call.wav")
+        story.say(f"    Ladder:  curl -s -u {API_KEY}: '{address}/sip?format=text'")
     return {
         "heard_s": round(seconds, 2),
         "match": round(match, 3),
@@ -154,28 +165,56 @@ def _verdict(
         "webhooks_verified": receiver.verified,
         "elapsed_s": round(time.monotonic() - began, 2),
         "good": was_heard and confirmed and all_verified and call["status"] == "completed",
-    }
+    } | ({"simulated": True} if heard is None else {})
 
 
-async def _until_ready(story: Story, http: httpx2.AsyncClient, began: float) -> None:
-    """Poll /readyz?verbose and print each part as it comes up."""
+def _was_heard(story: Story, call: dict[str, Any], heard: dict[str, Any]) -> bool:
+    seconds, match, level = heard.get("heard_s") or 0.0, heard.get("match") or 0.0, heard.get("level_dbfs")
+    if seconds > 0 and match >= MATCH_LEAST:
+        story.verdict(True, f"The phone heard {seconds:.1f} s of speech, {level:.0f} dBFS, {match:.0%} match")
+        return True
+    if seconds > 0:
+        story.verdict(False, f"The phone heard {seconds:.1f} s of something else ({match:.0%} match)")
+    elif call["answer_at"] is None:
+        story.verdict(False, f"Not answered, so the phone heard nothing. {sentence_for(call)}")
+    else:
+        said = "no recording" if level is None else f"{level:.0f} dBFS"
+        story.verdict(False, f"Answered, but the phone heard nothing ({said})")
+    return False
+
+
+async def _until_ready(story: Story, http: httpx2.AsyncClient, began: float, wanted: Mapping[str, str]) -> None:
+    """Poll /readyz?verbose and print each part as it comes up. Raises CannotStart."""
     shown: set[str] = set()
-    async with asyncio.timeout(READY_S):
-        while True:
-            with contextlib.suppress(httpx2.HTTPError):
-                response = await http.get("/readyz", params={"verbose": "1"})
-                parts = response.json().get("checks", {})
-                for name in _PARTS:
-                    if name in parts and parts[name]["ok"] and name not in shown:
-                        shown.add(name)
-                        # What else the check has to say is about live trunks, and there are none here.
-                        story.done(_PARTS[name], parts[name]["detail"].partition(";")[0], began)
-                if response.status_code == 200 and shown >= _PARTS.keys():
+    try:
+        async with asyncio.timeout(READY_S):
+            while True:
+                if await _all_up(story, http, began, wanted, shown):
                     return
-            await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        missing = ", ".join(title for name, title in wanted.items() if name not in shown)
+        raise CannotStart(f"not ready after {READY_S:g} s: {missing or 'API'}. Ask: tocsin doctor") from None
 
 
-_PARTS = {"store": "Store (Valkey)", "speech": "Voice", "lines": "Lines", "phone": "Catch-all phone"}
+async def _all_up(
+    story: Story, http: httpx2.AsyncClient, began: float, wanted: Mapping[str, str], shown: set[str]
+) -> bool:
+    try:
+        response = await http.get("/readyz", params={"verbose": "1"})
+    except httpx2.HTTPError:
+        return False
+    parts = response.json().get("checks", {})
+    for name, title in wanted.items():
+        if name in parts and parts[name]["ok"] and name not in shown:
+            shown.add(name)
+            # What follows the first ";" is about live trunks, and there is none in a demo.
+            story.done(title, parts[name]["detail"].partition(";")[0], began)
+    return response.status_code == 200 and shown >= wanted.keys()
+
+
+_PARTS_SIMULATED = {"store": "Store", "speech": "Voice", "lines": "Lines", "api": "API"}
+_PARTS = {"store": "Store", "speech": "Voice", "lines": "Lines", "phone": "Catch-all phone", "api": "API"}
 
 
 async def _follow(story: Story, http: httpx2.AsyncClient, call_id: str) -> None:
@@ -200,7 +239,7 @@ async def _events(http: httpx2.AsyncClient, call_id: str) -> AsyncIterator[dict[
                 yield json.loads(line.removeprefix("data:"))
 
 
-def _settings(stack: contextlib.ExitStack, port: int, data: str | None) -> Settings:
+def _settings(stack: contextlib.ExitStack, port: int, data: str | None, simulate: bool) -> Settings:
     """Loopback only, the sandbox trunk only, voices that need no network; nothing of the user's environment."""
     if data is None:
         folder = tempfile.mkdtemp(prefix="tocsin-demo-")
@@ -215,6 +254,7 @@ def _settings(stack: contextlib.ExitStack, port: int, data: str | None) -> Setti
             "speech.engines": ("flite", "espeak-ng"),
             "log_level": "error",
             "dialer.drain_s": 5.0,
+            "simulate": simulate,
         },
     )
 
@@ -227,6 +267,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "TOCSIN_SPEECH__ENGINES": ",".join(settings.speech.engines),
         "TOCSIN_LOG_LEVEL": settings.log_level,
         "TOCSIN_DIALER__DRAIN_S": str(settings.dialer.drain_s),
+        "TOCSIN_SIMULATE": str(settings.simulate),
     }
 
 
@@ -240,9 +281,16 @@ def _free_from(port: int) -> int:
     return 0
 
 
-def _stop_on_signals(stack: contextlib.AsyncExitStack) -> asyncio.Event:
+def _cancel_on_signals() -> None:
+    """While the service comes up."""
+    task = asyncio.current_task()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else sys.exit)
+
+
+def _stop_on_signals(service: Serve) -> asyncio.Event:
+    """Set by the first signal; the second one ends everything now."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-        stack.callback(loop.remove_signal_handler, number)
+        loop.add_signal_handler(number, lambda: service.hurry() if stop.is_set() else stop.set())
     return stop

@@ -29,7 +29,7 @@ class Finding:
 
 def run_doctor(*, as_json: bool) -> int:
     settings = load(os.environ)  # a wrong setting ends here, in words, with exit 3
-    configure("doctor", "error")  # the findings are the story
+    configure("doctor", "error")  # its own findings are the talk here
     findings = asyncio.run(_examine(settings))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))

@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from config.settings import Settings, SettingsError, load
 from messaging.accounts import Accounts, Key, Mode
+from messaging.clock import SystemClock, rfc3339
 from messaging.embedded import embedded_url, socket_path
 from messaging.errors import NotFound
 from voice.compose import open_accounts
@@ -34,9 +36,10 @@ def run_list(*, data: str | None, as_json: bool) -> int:
     if as_json:
         print(json.dumps([_shown(key) for key in keys]))
         return 0
+    now = SystemClock().now()
     for key in keys:
-        state = "revoked" if key.revoked_at else "active"
-        print(f"{key.key_id}  {key.mode:<5} {state:<8} {key.name or '-'}")
+        until = f"until {key.expires_at:%Y-%m-%d}" if key.expires_at else ""
+        print(f"{key.key_id}  …{key.hint}  {key.mode:<5} {_state(key, now):<8} {until:<17} {key.name or '-'}")
     return 0
 
 
@@ -48,6 +51,12 @@ def run_revoke(key_id: str, *, data: str | None) -> int:
         return 5
     print("revoked")
     return 0
+
+
+def _state(key: Key, now: datetime) -> str:
+    if key.revoked_at:
+        return "revoked"
+    return "active" if key.is_valid(now) else "expired"
 
 
 def _settings(data: str | None) -> Settings:
@@ -71,4 +80,11 @@ def _with_accounts(data: str | None, do: Callable[[Accounts], Awaitable[Any]]) -
 
 
 def _shown(key: Key) -> dict[str, Any]:
-    return {name: str(value) if value is not None else None for name, value in asdict(key).items()}
+    return {name: _plain(value) for name, value in asdict(key).items()}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it; times as everywhere in the API."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    return [str(one) for one in value] if isinstance(value, tuple) else value

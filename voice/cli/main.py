@@ -1,6 +1,5 @@
 """The tocsin command: one file per group of commands, imported only when it is used."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -10,10 +9,11 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich takes 200 ms to load, for boxes around the help
     help="Phones people and speaks, over your own SIP trunk.\n\n"
     "Try first:  tocsin demo\n\nThen, beside it:  tocsin call 12025550110 --say Hello --wait --api-key tk_test_demo",
 )
-keys = typer.Typer(no_args_is_help=True, help="API keys: create, list, revoke.")
+keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="API keys: create, list, revoke.")
 app.add_typer(keys, name="keys")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of words.")]
@@ -35,7 +35,7 @@ def demo(
     data: Annotated[str | None, typer.Option(help="Keep the data here instead of a temporary folder.")] = None,
     to: Annotated[str, typer.Option(help="Another number of the catch-all phone; see: tocsin magic.")] = "12025550110",
 ) -> None:
-    """Ring a phone, hear it, get the signed webhook: everything stays on this machine."""
+    """Ring a phone here, hear it, get the signed webhook."""
     from voice.cli.demo import run
 
     raise typer.Exit(run(once=once, as_json=as_json, port=port, data=data, to=to))
@@ -48,7 +48,10 @@ def serve(
     data: Annotated[str | None, typer.Option(help="Data directory (default ./tocsin-data).")] = None,
     simulate: Annotated[bool | None, typer.Option("--simulate", help="Simulated lines: no SIP at all.")] = None,
 ) -> None:
-    """Run everything on this machine: api, dialer, courier, catch-all phone, embedded Valkey."""
+    """Run the whole service on this machine.
+
+    api, dialer, courier, catch-all phone and an embedded Valkey.
+    """
     from voice.cli.service import run_serve
 
     raise typer.Exit(run_serve({"http.port": port, "http.host": host, "data_dir": data, "simulate": simulate}))
@@ -56,7 +59,7 @@ def serve(
 
 @app.command()
 def api(port: Annotated[int | None, typer.Option(help="HTTP port.")] = None) -> None:
-    """Run one API process (needs TOCSIN_REDIS_URL)."""
+    """Run one API process on TOCSIN_REDIS_URL."""
     from voice.cli.service import run_role
 
     raise typer.Exit(run_role("api", {"http.port": port}))
@@ -64,7 +67,7 @@ def api(port: Annotated[int | None, typer.Option(help="HTTP port.")] = None) -> 
 
 @app.command()
 def dialer() -> None:
-    """Run one dialer with its line processes (needs TOCSIN_REDIS_URL)."""
+    """Run one dialer and its lines on TOCSIN_REDIS_URL."""
     from voice.cli.service import run_role
 
     raise typer.Exit(run_role("dialer", {}))
@@ -72,7 +75,7 @@ def dialer() -> None:
 
 @app.command()
 def courier() -> None:
-    """Run one courier, which delivers webhooks (needs TOCSIN_REDIS_URL)."""
+    """Run one sender of webhooks on TOCSIN_REDIS_URL."""
     from voice.cli.service import run_role
 
     raise typer.Exit(run_role("courier", {}))
@@ -80,7 +83,10 @@ def courier() -> None:
 
 @app.command()
 def phone() -> None:
-    """Run the catch-all phone (needs TOCSIN_REDIS_URL and TOCSIN_SANDBOX__SIP_PORT)."""
+    """Run the catch-all phone on TOCSIN_REDIS_URL.
+
+    The dialers and it need the same TOCSIN_SANDBOX__SIP_PORT.
+    """
     from voice.cli.service import run_role
 
     raise typer.Exit(run_role("phone", {}))
@@ -93,19 +99,28 @@ def call(
     api_key: ApiKey,
     url: Url = DEFAULT_URL,
     language: Annotated[str | None, typer.Option(help="en-gb, fr, de …")] = None,
-    gather: Annotated[int | None, typer.Option(help="Wait for so many key presses.")] = None,
+    gather: Annotated[
+        int | None, typer.Option(min=1, max=20, help="Wait for so many key presses; exit 17 when none comes.")
+    ] = None,
+    keys: Annotated[str | None, typer.Option(help="Which keys count, as in 12 (default: any).")] = None,
     trunk: Annotated[
         str | None, typer.Option(help="A trunk of trunks.toml, by name; not set: the service picks.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the outcome; the exit code tells it.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Print each state as it happens.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait with --wait or --follow.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=0.0, help="Seconds to wait with --wait or --follow.")] = 120.0,
     as_json: Json = False,
 ) -> None:
-    """Place a call and say something."""
+    """Place a call and say something.
+
+    With --wait or --follow the exit code tells how it ended: 0 answered,
+    10 busy, 11 no answer, 12 declined, 13 not in service, 14 trunk failure,
+    15 no audio, 17 no key, 18 never dialled, 124 time is over. Ctrl-C hangs
+    up, twice leaves the call alone.
+    """
     from voice.cli.calls import Asked, run_call
 
-    asked = Asked(to=to, say=say, language=language, gather=gather, trunk=trunk)
+    asked = Asked(to=to, say=say, language=language, gather=gather, keys=keys, trunk=trunk)
     raise typer.Exit(run_call(asked, url, api_key, wait=wait, follow=follow, timeout_s=timeout, as_json=as_json))
 
 
@@ -115,11 +130,14 @@ def say(
     output: Annotated[str, typer.Option("-o", "--output", help="The WAV to write.")] = "out.wav",
     language: Annotated[str, typer.Option(help="en-gb, fr, de …")] = "en-gb",
     voice: Annotated[str | None, typer.Option(help="A voice, as in flite:slt.")] = None,
-    speed: Annotated[float, typer.Option(help="0.5 to 2.0.")] = 1.0,
+    speed: Annotated[float, typer.Option(min=0.5, max=2.0, help="0.5 to 2.0.")] = 1.0,
     ssml: Annotated[bool, typer.Option("--ssml", help="The text is SSML.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Render a text to a WAV, exactly as a phone would hear it. Nothing is dialled."""
+    """Render a text to a WAV, exactly as a phone would hear it.
+
+    Nothing is dialled.
+    """
     from voice.cli.say import run_say
 
     raise typer.Exit(run_say(text, output, language=language, voice=voice, speed=speed, ssml=ssml, as_json=as_json))
@@ -127,7 +145,7 @@ def say(
 
 @app.command()
 def explain(code: Annotated[str, typer.Argument(help="486, OVER_LIMIT, worker_lost …")], as_json: Json = False) -> None:
-    """What a SIP code, a cause or an error code means, and what to do."""
+    """What a SIP code, cause or error code means."""
     from voice.cli.say import run_explain
 
     raise typer.Exit(run_explain(code, as_json=as_json))
@@ -135,7 +153,7 @@ def explain(code: Annotated[str, typer.Argument(help="486, OVER_LIMIT, worker_lo
 
 @app.command()
 def magic(as_json: Json = False) -> None:
-    """The catch-all phone's magic numbers and what each does."""
+    """The catch-all phone's magic numbers."""
     from voice.cli.say import run_magic
 
     raise typer.Exit(run_magic(as_json=as_json))
@@ -143,7 +161,10 @@ def magic(as_json: Json = False) -> None:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Check this machine: voices, PJSIP, store durability, disk, ports, settings; each with the fix."""
+    """Check this machine; say how to mend what is wrong.
+
+    Settings, voices, PJSIP, the store and what it promises, disk, ports.
+    """
     from voice.cli.doctor import run_doctor
 
     raise typer.Exit(run_doctor(as_json=as_json))
@@ -154,7 +175,10 @@ def readyz(
     url: Url = DEFAULT_URL,
     wait: Annotated[float, typer.Option(help="Keep asking for so many seconds.")] = 0.0,
 ) -> None:
-    """Is the service ready? For a container's health check."""
+    """Is the service ready? For a container's health check.
+
+    Exit 0: yes. 1: no, and why. 7: nobody answers.
+    """
     from voice.cli.service import run_readyz
 
     raise typer.Exit(run_readyz(url, wait))
@@ -205,24 +229,13 @@ def keys_revoke(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0 ok, 1 unexpected, 2 usage, 3 settings, 130 interrupted; others in docs/reference."""
+    """Returns the exit code: those of `voice.explain.Exit`. Errors are one line on stderr, never a traceback."""
     try:
         result = app(arguments, standalone_mode=False)
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the outermost frame: say it in one line and leave
-        return _say_and_code(error)
+        from voice.cli.leaving import leave
+
+        return leave(error)
     return result if isinstance(result, int) else 0
-
-
-def _say_and_code(error: Exception) -> int:
-    from config.settings import SettingsError
-    from voice.serve import CannotServe
-
-    if isinstance(error, typer.Abort):
-        return 130
-    if isinstance(error, typer.TyperException) and (show := getattr(error, "show", None)):
-        show()  # wrong use: Typer knows the usage line that belongs to it
-        return error.exit_code
-    print(f"tocsin: {error}" if str(error) else f"tocsin: {type(error).__name__}", file=sys.stderr)
-    return 3 if isinstance(error, SettingsError | CannotServe) else 1

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from config.children import die_with_parent, name_process
 from config.logs import configure
 from config.settings import load
+from voice.explain import Exit
+
+ASK_EVERY_S = 0.1
 
 
 def run_serve(overrides: Mapping[str, object]) -> int:
@@ -18,45 +21,68 @@ def run_serve(overrides: Mapping[str, object]) -> int:
 
     settings = load(os.environ, overrides=overrides)
     configure("serve", settings.log_level)
+    name_process("tocsin-serve")
     # What the flags said has to reach the roles too; they read the environment.
     for name, value in overrides.items():
         if value is not None and not name.startswith(("http.", "data_dir")):
             os.environ["TOCSIN_" + name.upper().replace(".", "__")] = str(value)
     asyncio.run(serve(prepare(settings, os.environ)))
-    return 0
+    return Exit.OK
 
 
 def run_role(role: str, overrides: Mapping[str, object]) -> int:
+    """One process of the service, in the foreground. Whatever ends it early is told here: nobody else could."""
+    from voice.cli.leaving import leave_process
+
+    die_with_parent(os.environ)
+    name_process(f"tocsin-{role}")
+    try:
+        _role(role, overrides)
+    except Exception as error:  # noqa: BLE001 - the outermost frame of a process
+        return leave_process(error)
+    return Exit.OK
+
+
+def _role(role: str, overrides: Mapping[str, object]) -> None:
     import uvloop
 
     from voice.compose import ROLES
     from voice.installation import keep_private
+    from voice.preflight import check
 
-    die_with_parent(os.environ)
-    name_process(f"tocsin-{role}")
     settings = load(os.environ, overrides=overrides)
     configure(role, settings.log_level)
     keep_private(settings.data_dir)
+    check(settings, os.environ, dials=role == "dialer")
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(ROLES[role](settings))
-    return 0
 
 
 def run_readyz(url: str, wait_s: float) -> int:
+    return asyncio.run(_readyz(url, wait_s))
+
+
+async def _readyz(url: str, wait_s: float) -> int:
     from voice.cli.client import Client, ClientError
 
     deadline = time.monotonic() + wait_s
-    pause = 0.1
-    while True:
-        try:
-            with Client(url, "", timeout_s=5.0) as client:
-                client.get("/readyz")
-            return 0
-        except ClientError as error:
-            if time.monotonic() >= deadline:
-                print(f"tocsin: not ready: {error}", file=sys.stderr)
-                return error.exit_code
-        asyncio.run(asyncio.sleep(pause))
+    async with Client(url, "", timeout_s=5.0) as client:
+        while True:
+            try:
+                await client.get("/readyz")
+            except ClientError as error:
+                if time.monotonic() >= deadline:
+                    print(f"tocsin: not ready: {_why_not(error)}", file=sys.stderr)
+                    return Exit.UNEXPECTED if error.body else error.exit_code
+            else:
+                return Exit.OK
+            await asyncio.sleep(ASK_EVERY_S)
+
+
+def _why_not(error: Exception) -> str:
+    checks = getattr(error, "body", {}).get("checks", {})
+    bad = [f"{name}: {row['detail']}" for name, row in checks.items() if row["required"] and not row["ok"]]
+    return "; ".join(bad) or str(error)
 
 
 def run_version(*, as_json: bool) -> int:

@@ -1,0 +1,381 @@
+"""Every command as a person types it: its words, its exit code, and never a traceback."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from tests.service import TEST_KEY, Service, running
+from voice.explain import Exit
+
+pytestmark = [pytest.mark.sip, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
+
+NOBODY = "http://127.0.0.1:9"  # discard: nothing listens there
+
+
+@dataclass(frozen=True)
+class Said:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    async with running(tmp_path_factory.mktemp("cli")) as service:
+        yield service
+
+
+async def started(*arguments: str, **environ: str) -> asyncio.subprocess.Process:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voice", *arguments,
+        env=inherited | environ, stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+
+
+async def ended(process: asyncio.subprocess.Process) -> Said:
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+    finally:
+        if process.returncode is None:
+            process.kill()
+    assert process.returncode is not None
+    assert "Traceback" not in err.decode(), err.decode()
+    return Said(process.returncode, out.decode(), err.decode())
+
+
+async def tocsin(*arguments: str, **environ: str) -> Said:
+    return await ended(await started(*arguments, **environ))
+
+
+def towards(service: Service, key: str = TEST_KEY) -> dict[str, str]:
+    return {"TOCSIN_URL": service.url, "TOCSIN_API_KEY": key}
+
+
+async def call(service: Service, *arguments: str, key: str = TEST_KEY) -> Said:
+    return await tocsin("call", *arguments, **towards(service, key))
+
+
+# -- call: the exit code tells how it ended
+
+ENDS = {
+    "12025550100": (Exit.OK, "Answered"),
+    "12025550101": (Exit.BUSY, "busy"),
+    "12025550103": (Exit.DECLINED, "declined"),
+    "12025550104": (Exit.NOT_IN_SERVICE, "does not exist"),
+    "12025550105": (Exit.NO_ANSWER, "switched off"),
+    "12025550106": (Exit.TRUNK_FAILURE, "trunk"),
+    "12025550109": (Exit.NO_AUDIO, "no sound"),
+    "12025550117": (Exit.TRUNK_FAILURE, "trunk"),
+}
+
+
+@pytest.mark.parametrize("number", sorted(ENDS))
+async def test_the_exit_code_of_a_call_is_how_it_ended(service: Service, number: str) -> None:
+    said = await call(service, number, "--say", "Hello there.", "--wait")
+
+    code, word = ENDS[number]
+    assert (said.code, said.err) == (code, "")
+    assert word in said.out
+
+
+@pytest.mark.parametrize(
+    ("number", "more", "code"),
+    [
+        ("12025550110", (), Exit.OK),
+        ("12025550114", (), Exit.WRONG_KEY),
+        ("12025550111", ("--keys", "1"), Exit.WRONG_KEY),
+        ("12025550111", ("--keys", "12"), Exit.OK),
+    ],
+)
+async def test_a_call_that_asks_for_keys_tells_whether_one_came(
+    service: Service, number: str, more: tuple[str, ...], code: int
+) -> None:
+    said = await call(service, number, "--say", "Press a key.", "--gather", "1", "--wait", *more)
+
+    assert said.code == code, said
+
+
+async def test_a_call_that_takes_too_long_is_a_timeout_and_goes_on(service: Service) -> None:
+    began = time.monotonic()
+    said = await call(service, "12025550102", "--say", "Hello", "--wait", "--timeout", "1.5")
+
+    assert said.code == Exit.TIMEOUT
+    assert "ringing" in said.out
+    assert time.monotonic() - began < 10
+
+
+async def test_without_waiting_the_call_is_only_placed(service: Service) -> None:
+    said = await call(service, "12025550100", "--say", "Hello")
+
+    assert said.code == Exit.OK
+    assert re.fullmatch(r"call_\w{26}  queued\n", said.out)
+
+
+async def test_following_prints_a_line_per_state_on_stderr(service: Service) -> None:
+    said = await call(service, "12025550110", "--say", "Press one.", "--gather", "1", "--follow")
+
+    states = [line.split()[1] for line in said.err.splitlines()]
+    expected = ["queued", "dialing", "ringing", "answered", "dtmf", "ended"]
+    assert states == [f"call.{word}" for word in expected]
+    assert said.out.startswith("Answered after")
+
+
+async def test_following_as_json_prints_one_object_a_line_and_the_call_last(service: Service) -> None:
+    said = await call(service, "12025550101", "--say", "Hello", "--follow", "--json")
+
+    *events, last = [json.loads(line) for line in said.out.splitlines()]
+    assert [event["type"] for event in events] == ["call.queued", "call.dialing", "call.ended"]
+    assert (last["status"], said.err) == ("busy", "")
+
+
+async def test_ctrl_c_hangs_up_politely(service: Service) -> None:
+    process, call_id = await _interrupted(service, times=1)
+
+    assert process.code == Exit.INTERRUPTED
+    assert "hung up by request" in process.out
+    assert call_id is None
+
+
+async def test_ctrl_c_twice_leaves_the_call_alone(service: Service) -> None:
+    process, call_id = await _interrupted(service, times=2)
+
+    assert process.code == Exit.INTERRUPTED
+    assert call_id is not None
+    async with service.client() as http:
+        found = await http.get(f"/v1/calls/{call_id}")
+        assert found.json()["status"] in ("answered", "completed")
+        await http.post(f"/v1/calls/{call_id}/hangup")
+
+
+async def _interrupted(service: Service, times: int) -> tuple[Said, str | None]:
+    """Ctrl-C after the answer; the call's id when the command says that it goes on."""
+    text = "One. Two. Three. Four. Five. Six. Seven. Eight. Nine. Ten. Eleven. Twelve. Thirteen. Fourteen."
+    process = await started("call", "12025550100", "--say", text, "--follow", **towards(service))
+    assert process.stderr is not None
+    head = b""
+    while b"call.answered" not in head:
+        head += await asyncio.wait_for(process.stderr.readline(), 20)
+    process.send_signal(signal.SIGINT)
+    if times == 2:
+        await process.stderr.readline()  # it was understood
+        process.send_signal(signal.SIGINT)
+    said = await ended(process)
+    goes_on = re.search(r"goes on without us: (\w+)", said.err)
+    return said, goes_on[1] if goes_on else None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (("call", "12025550100", "--say", "x", "--api-key", "tk_test_wrong"), Exit.AUTH, "no valid API key"),
+        (("call", "112", "--say", "x"), Exit.NEVER_DIALLED, "Emergency"),
+        (("call", "+1202555", "--say", "x"), Exit.USAGE, "too short"),
+        (("call", "12025550100", "--say", "x", "--url", NOBODY), Exit.UNREACHABLE, "cannot reach"),
+        (("call", "12025550100", "--say", "x", "--url", "nonsense"), Exit.UNREACHABLE, "cannot reach nonsense"),
+        (("call", "12025550100", "--say", "x", "--gather", "99"), Exit.USAGE, "--gather"),
+        (("call",), Exit.USAGE, "to"),
+        (("call", "1", "--say", "x", "--nonsense"), Exit.USAGE, "--nonsense"),
+        (("nonsense",), Exit.USAGE, "nonsense"),
+        (("say", "x", "--speed", "9"), Exit.USAGE, "--speed"),
+        (("say", "x", "-o", "/nowhere/x.wav"), Exit.UNEXPECTED, "/nowhere/x.wav"),
+        (("explain", "OVER_LIMT"), Exit.NOT_FOUND, "OVER_LIMIT"),
+        (("keys", "create", "--expires-days", "500"), Exit.USAGE, "--expires-days"),
+        (("keys", "list", "--data", "/nowhere"), Exit.CONFIG, "no service is running"),
+        (("readyz", "--url", NOBODY), Exit.UNREACHABLE, "cannot reach"),
+    ],
+)
+async def test_an_error_is_one_clear_line_and_its_exit_code(
+    service: Service, arguments: tuple[str, ...], code: int, word: str
+) -> None:
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite,espeak-ng"}
+    said = await tocsin(*arguments, **towards(service) | environ)
+
+    assert (said.code, said.out) == (code, "")
+    assert said.err.startswith("tocsin: ")
+    assert word in said.err
+    assert said.err.count("\n") == 1
+
+
+# -- settings: named, before anything starts
+
+WRONG: dict[str, tuple[dict[str, str], str]] = {
+    "an unknown setting": ({"TOCSIN_HTTP__PRT": "1"}, "http.prt (did you mean http.port?)"),
+    "no number": ({"TOCSIN_LINES__MOST": "x"}, "lines.most"),
+    "a live key too short": ({"TOCSIN_API_KEYS": "tk_live_a"}, "api_keys"),
+    "a block that is none": ({"TOCSIN_WEBHOOKS__ALLOW": "nonsense"}, "webhooks.allow"),
+    "an engine nobody knows": ({"TOCSIN_SPEECH__ENGINES": "nonsense"}, "speech.engines"),
+    "a pepper too short": ({"TOCSIN_KEY_PEPPER": "x"}, "key_pepper"),
+    "a trunk file that is missing": ({"TOCSIN_TRUNKS": "/nowhere/trunks.toml"}, "/nowhere/trunks.toml"),
+    "a store that is none": ({"TOCSIN_REDIS_URL": "http://store"}, "store.redis_url"),
+    "a settings file that is missing": ({"TOCSIN_CONFIG": "/nowhere/tocsin.toml"}, "/nowhere/tocsin.toml"),
+    "a place that cannot be written": ({"TOCSIN_DATA_DIR": "/proc/tocsin"}, "data_dir"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(WRONG))
+async def test_a_wrong_setting_is_named_and_nothing_starts(tmp_path: Path, case: str) -> None:
+    environ, word = WRONG[case]
+    said = await tocsin("serve", "--port", "0", **{"TOCSIN_DATA_DIR": str(tmp_path)} | environ)
+
+    assert (said.code, said.out) == (Exit.CONFIG, "")
+    assert word in said.err
+    assert said.err.count("\n") == 1
+    assert not (tmp_path / "valkey").exists()
+
+
+@pytest.mark.parametrize("content", ["[trunks.x", "[trunks.x]\n"])
+async def test_a_broken_trunk_file_is_named_with_its_place(tmp_path: Path, content: str) -> None:
+    trunks = tmp_path / "trunks.toml"
+    trunks.write_text(content)
+    said = await tocsin("serve", "--port", "0", "--data", str(tmp_path / "d"), TOCSIN_TRUNKS=str(trunks))
+
+    assert said.code == Exit.CONFIG
+    assert said.err.startswith(f"tocsin: trunks: {trunks}: ")
+
+
+@pytest.mark.parametrize("role", ["api", "dialer", "courier", "phone"])
+async def test_a_role_alone_says_that_it_needs_a_store(tmp_path: Path, role: str) -> None:
+    said = await tocsin(role, TOCSIN_DATA_DIR=str(tmp_path))
+
+    assert said.code == Exit.CONFIG
+    assert "TOCSIN_REDIS_URL is not set" in said.err
+
+
+async def test_a_port_that_is_taken_is_named(service: Service, tmp_path: Path) -> None:
+    port = service.url.rpartition(":")[2]
+    said = await tocsin("serve", "--port", port, "--data", str(tmp_path))
+
+    assert said.code == Exit.UNEXPECTED
+    assert f"127.0.0.1:{port}: Address already in use" in said.err
+
+
+async def test_two_services_on_one_directory_are_refused(service: Service) -> None:
+    said = await tocsin("serve", "--port", "0", "--data", str(service.data))
+
+    assert said.code == Exit.UNEXPECTED
+    assert "another Tocsin already runs" in said.err
+
+
+async def test_without_pjsip_the_reason_comes_in_words(tmp_path: Path) -> None:
+    """A wheel that is there and does not load; simulated by a module of that name that raises."""
+    (tmp_path / "pjsua2.py").write_text("raise ImportError('libssl.so.3: cannot open')\n")
+    said = await tocsin("serve", "--port", "0", "--data", str(tmp_path / "d"), PYTHONPATH=str(tmp_path))
+
+    assert said.code == Exit.UNEXPECTED
+    assert "PJSIP cannot be loaded: ImportError: libssl.so.3" in said.err
+    assert "dialer cannot start" in said.err
+
+
+# -- keys
+
+
+async def test_a_key_works_until_it_is_revoked_and_not_a_second_longer(service: Service) -> None:
+    data = ("--data", str(service.data))
+    made = (await tocsin("keys", "create", "--name", "short-lived", "--json", *data)).json
+    async with service.client(made["key"]) as http:
+        assert (await http.get("/v1/calls")).status_code == 200  # and is cached now
+        said = await tocsin("keys", "revoke", made["key_id"], *data)
+        revoked = time.monotonic()
+        while (await http.get("/v1/calls")).status_code != 401:
+            assert time.monotonic() - revoked < 1.0
+    listed = (await tocsin("keys", "list", *data)).out
+
+    assert (said.code, said.out) == (0, "revoked\n")
+    [row] = [line for line in listed.splitlines() if made["key_id"] in line]
+    assert "revoked" in row
+    assert made["key"] not in listed
+    assert made["scopes"] == ["send", "read", "admin"]
+
+
+async def test_revoking_a_key_that_is_none_is_not_found(service: Service) -> None:
+    said = await tocsin("keys", "revoke", "key_none", "--data", str(service.data))
+
+    assert (said.code, said.out) == (Exit.NOT_FOUND, "")
+
+
+# -- the rest
+
+
+async def test_readyz_is_silent_when_ready(service: Service) -> None:
+    assert await tocsin("readyz", "--url", service.url) == Said(0, "", "")
+
+
+async def test_say_writes_a_file_that_sounds(tmp_path: Path) -> None:
+    file = tmp_path / "hello.wav"
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite,espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path)}
+    said = await tocsin("say", "Hello there.", "-o", str(file), "--json", **environ)
+
+    assert said.code == 0
+    assert said.json["seconds"] > 0.5
+    assert file.stat().st_size > 8000
+
+
+async def test_magic_lists_every_number_and_what_it_does() -> None:
+    said = await tocsin("magic", "--json")
+
+    assert {"number": "12025550101", "title": "is busy"} in said.json
+
+
+async def test_doctor_finds_this_machine_fit(tmp_path: Path) -> None:
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite,espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_HTTP__PORT": "0"}
+    said = await tocsin("doctor", "--json", **environ)
+
+    assert (said.code, said.err) == (0, "")
+    assert {row["name"] for row in said.json} >= {
+        "python",
+        "voice",
+        "lines",
+        "store",
+        "disk",
+        "files",
+        "trunks",
+        "port",
+    }
+    assert all(row["ok"] for row in said.json)
+
+
+async def test_doctor_says_when_no_voice_speaks(tmp_path: Path) -> None:
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite", "TOCSIN_DATA_DIR": str(tmp_path), "PATH": "/nowhere"}
+    said = await tocsin("doctor", **environ)
+
+    assert said.code == Exit.UNEXPECTED
+    assert "no engine speaks" in said.out
+    assert "apt-get install flite" in said.out
+
+
+@pytest.mark.parametrize("arguments", [(), ("keys",)])
+async def test_help_fits_the_terminal(arguments: tuple[str, ...]) -> None:
+    said = await tocsin(*arguments, "--help")
+
+    assert said.code == 0
+    assert all(len(line) <= 80 for line in said.out.splitlines())
+    assert not re.search(r"\w\.\.\.$", said.out, re.MULTILINE)  # no description is cut off
+
+
+async def test_help_loads_nothing_of_the_service() -> None:
+    code = "import sys; from voice.cli.main import main; main(['--help']); print(sorted(sys.modules), file=sys.stderr)"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    _, err = await process.communicate()
+
+    assert process.returncode == 0
+    heavy = ("pydantic", "redis", "fastapi", "numpy", "httpx2", "structlog", "rich")
+    assert [name for name in heavy if f"'{name}'" in err.decode()] == []
