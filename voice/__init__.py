@@ -13,8 +13,10 @@ invite.py     what goes on the wire (pure)                      trunks.py    whi
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
 phone.py      the process around the catch-all phone            retention.py  recordings have a life
 api/          FastAPI, and nothing else knows it                cli/         the tocsin command
-compose.py    the composition roots: the only place that chooses adapters       compose_api.py  that of the API
+compose.py    the parts of a process: the only place that chooses adapters       compose_api.py  those of the API
+processes.py  api, dialer, courier, phone: what each is made of  preflight.py what is told before anything starts
 serve.py      one process of each, supervised                   roles.py     how they are started
+figures.py    the operator's numbers, counted at scrape
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
 caller_ids.py which numbers an account may show (pure)          version.py   which Tocsin, which PJSIP
 """

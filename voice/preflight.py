@@ -2,7 +2,7 @@
 
 import asyncio
 import importlib.util
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from config.settings import Settings, SettingsError
+from config.settings import SettingsError
 from messaging.store import connect, is_unsure
 from voice.explain import Exit
 
@@ -35,35 +35,6 @@ NO_PJSIP = "PJSIP is not installed here: there is a wheel for Python 3.11 and 3.
 def has_pjsip() -> bool:
     """Whether it is there; whether it loads is found out by a process that may crash of it."""
     return importlib.util.find_spec("pjsua2") is not None
-
-
-def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> None:
-    """Everything that the processes will read of the settings. Raises SettingsError, which names the setting, or
-    CannotStart. `dials`: a dialer is among them.
-    """
-    from messaging.accounts import Mode, bootstrap_mode
-    from messaging.clock import SystemClock
-    from messaging.webhooks import sign
-    from voice import compose, installation
-
-    if dials and not settings.simulate and not has_pjsip():
-        raise CannotStart(f"{NO_PJSIP} Install pjsua2-python, or use --simulate.", Exit.CONFIG)
-    with naming("speech.engines"):
-        compose.speech_engines(settings)
-    with naming("trunks"):
-        compose.trunks(settings, environ)
-    with naming("webhooks.allow"):
-        for mode in Mode:
-            compose.webhook_policy(settings, sandbox=mode is Mode.TEST)
-    with naming("webhooks.secret"):
-        sign([installation.webhook_secret(settings)], "preflight", "", SystemClock().now())
-    with naming("store.redis_url"):
-        redis = connect(settings.store.redis_url or "unix:///nowhere")
-    with naming("key_pepper"):
-        compose.accounts(settings, redis, installation.pepper(settings))
-    with naming("api_keys"):
-        for key in settings.api_keys:
-            bootstrap_mode(key.get_secret_value())
 
 
 @contextmanager

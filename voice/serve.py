@@ -17,7 +17,7 @@ import functools
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -28,11 +28,12 @@ from config.children import free_port
 from config.settings import Settings, SettingsError
 from messaging.embedded import EmbeddedError, EmbeddedValkey, embedded_url
 from voice.installation import keep_private, keep_secrets
-from voice.preflight import CannotStart, check, store_answers
+from voice.preflight import CannotStart, store_answers
 from voice.roles import Gate, RoleProcess
 
 log = structlog.get_logger()
 
+RunRole = Callable[[str, Mapping[str, object]], int]  # role, overrides -> exit code
 VALKEY = "valkey"  # the embedded store, under data_dir
 LISTEN_FD = "TOCSIN_LISTEN_FD"
 EXIT_CONFIG = 3  # of the command line: a setting is wrong, so starting again cannot help
@@ -57,7 +58,7 @@ class Plan:
     roles: tuple[RoleProcess, ...]
 
 
-def prepare(settings: Settings, environ: Mapping[str, str]) -> Plan:
+def prepare(settings: Settings, environ: Mapping[str, str], run_role: RunRole) -> Plan:
     """Fork the roles. Call it before the event loop starts, in the main thread. Raises CannotStart."""
     data_dir = settings.data_dir.absolute()
     _make_room(settings, data_dir)
@@ -77,11 +78,10 @@ def prepare(settings: Settings, environ: Mapping[str, str]) -> Plan:
         told["TOCSIN_SANDBOX__SIP_PORT"] = str(settings.sandbox.sip_port or free_port(socket.SOCK_DGRAM))
         names.insert(0, "phone")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    from voice import compose, compose_api  # noqa: F401 - loaded here, once, for all of them
-    from voice.cli.service import run_role
+    from voice import compose_api, processes  # noqa: F401 - both loaded here, once, for all of them
 
     try:
-        check(settings, told, dials=True)
+        processes.check(settings, told, dials=True)
     except BaseException:
         listener.close()
         raise
@@ -102,15 +102,14 @@ def _make_room(settings: Settings, data_dir: Path) -> None:
         raise SettingsError(f"data_dir: cannot write to {data_dir}: {error.strerror}") from None
 
 
-def _role(name: str, listener: socket.socket, run_role: Any) -> int:
+def _role(name: str, listener: socket.socket, run_role: RunRole) -> int:
     """In the fork. Only the api keeps the listening socket: nobody else could accept."""
     if name != "api":
         listener.close()
         os.environ.pop(LISTEN_FD, None)
     else:
         listener.detach()
-    code: int = run_role(name, {})
-    return code
+    return run_role(name, {})
 
 
 class Serve:

@@ -21,6 +21,7 @@ from config.children import name_process
 from config.logs import configure
 from config.settings import Settings, load
 from voice.cli.receiver import Receiver
+from voice.cli.service import run_role
 from voice.explain import Exit, sentence_for
 from voice.installation import webhook_secret
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip
@@ -66,7 +67,7 @@ def run(*, once: bool, as_json: bool, port: int, data: str | None, to: str) -> i
         settings = _settings(stack, port, data, simulate)
         configure("demo", settings.log_level)
         name_process("tocsin-demo")
-        plan = prepare(settings, _environment(settings))
+        plan = prepare(settings, _environment(settings), run_role)
         try:
             return asyncio.run(_demo(story, plan, began, once=once, as_json=as_json, to=to))
         except (KeyboardInterrupt, asyncio.CancelledError):

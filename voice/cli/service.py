@@ -26,7 +26,7 @@ def run_serve(overrides: Mapping[str, object]) -> int:
     for name, value in overrides.items():
         if value is not None and not name.startswith(("http.", "data_dir")):
             os.environ["TOCSIN_" + name.upper().replace(".", "__")] = str(value)
-    asyncio.run(serve(prepare(settings, os.environ)))
+    asyncio.run(serve(prepare(settings, os.environ, run_role)))
     return Exit.OK
 
 
@@ -46,9 +46,8 @@ def run_role(role: str, overrides: Mapping[str, object]) -> int:
 def _role(role: str, overrides: Mapping[str, object]) -> None:
     import uvloop
 
-    from voice.compose import ROLES
     from voice.installation import keep_private
-    from voice.preflight import check
+    from voice.processes import ROLES, check
 
     settings = load(os.environ, overrides=overrides)
     configure(role, settings.log_level)

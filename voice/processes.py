@@ -1,0 +1,241 @@
+"""The composition roots: one per process, and what is looked at before any of them starts.
+
+Each root opens what it needs on one exit stack, so that everything closes in reverse order, and returns when the
+process was asked to stop. What they have in common is made in compose.py.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from config.children import tell_ready
+from config.settings import Settings
+from messaging.accounts import Mode, bootstrap_mode
+from messaging.clock import SystemClock
+from messaging.courier import Courier
+from messaging.guard import guarded_client
+from messaging.outbox import HOOK_QUEUE, queue_keys
+from messaging.queue_valkey import ValkeyQueue
+from messaging.store import connect
+from messaging.webhooks import sign, standard
+from sip.lastwords import read_journals
+from sip.line import Line, LinesDown
+from sip.lines import Lines
+from sip.sandbox.phone import CatchAllPhone
+from sip.trunk import Trunk
+from voice import compose, installation
+from voice.dialer import Dialer
+from voice.dispatch import Desk
+from voice.explain import Exit
+from voice.journal import Journal
+from voice.phone import Listener
+from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
+from voice.presence import Presence
+from voice.recovery import recover
+
+
+def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> None:
+    """Everything that the processes will read of the settings. Raises SettingsError, which names the setting, or
+    CannotStart. `dials`: a dialer is among them.
+    """
+    if dials and not settings.simulate and not has_pjsip():
+        raise CannotStart(f"{NO_PJSIP} Install pjsua2-python, or use --simulate.", Exit.CONFIG)
+    with naming("speech.engines"):
+        compose.speech_engines(settings)
+    with naming("trunks"):
+        compose.trunks(settings, environ)
+    with naming("webhooks.allow"):
+        for mode in Mode:
+            compose.webhook_policy(settings, sandbox=mode is Mode.TEST)
+    with naming("webhooks.secret"):
+        sign([installation.webhook_secret(settings)], "preflight", "", SystemClock().now())
+    with naming("store.redis_url"):
+        redis = connect(settings.store.redis_url or "unix:///nowhere")
+    with naming("key_pepper"):
+        compose.accounts(settings, redis, installation.pepper(settings))
+    with naming("api_keys"):
+        for key in settings.api_keys:
+            bootstrap_mode(key.get_secret_value())
+
+
+async def run_api(settings: Settings) -> None:
+    """Behind `tocsin serve` it answers at once, whatever the store does: /readyz then says what is wrong."""
+    from voice.api.app import create_app
+    from voice.api.server import server
+    from voice.compose_api import api_parts
+
+    async with contextlib.AsyncExitStack() as stack:
+        handed = os.environ.get("TOCSIN_LISTEN_FD")  # `tocsin serve` holds the listening socket
+        if not handed:
+            await compose.store_is_up(settings)
+        parts = await api_parts(settings, stack)
+        tell_ready(os.environ)
+        sockets = [socket.socket(fileno=int(handed))] if handed else None
+        await server(create_app(parts), settings.http, parts.draining).serve(sockets=sockets)
+
+
+async def run_dialer(settings: Settings) -> None:
+    clock = SystemClock()
+    me = compose.holder()
+    async with contextlib.AsyncExitStack() as stack:
+        stop = _stop_on_signals()
+        await compose.store_is_up(settings)
+        redis, blocking = compose.clients(stack, settings)
+        store = compose.call_store(settings, redis, blocking)
+        library = compose.prompt_library(settings)
+        stack.push_async_callback(library.aclose)
+        journal = Journal(settings.data_dir / "journal", clock)
+        stack.callback(journal.close)
+        recordings = settings.data_dir / "recordings"
+        recordings.mkdir(parents=True, exist_ok=True)
+        compose.swept(stack, library.sweep, compose.old_recordings(settings, recordings))
+        desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings)
+        lines: dict[str, tuple[Trunk, Line]] = {}
+        for trunk in compose.trunks(settings):
+            if trunk.enabled:
+                lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
+        last_words = settings.data_dir / "journal" / "lines"
+        by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
+        await recover(desk, lambda: read_journals(last_words), by_id)
+        dialer = Dialer(desk, lines, holder=me, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s)
+        presence = Presence(redis, settings.store.prefix, clock)
+        facts = _dialer_facts(dialer, lines)
+        await compose.announced(stack, presence, "dialer", me, facts)
+        working = asyncio.create_task(dialer.run(), name="dialer")
+        tell_ready(os.environ)
+        await _until_stopped(stop, working)
+        dialer.stop()
+        await working
+
+
+async def run_courier(settings: Settings) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stop = _stop_on_signals()
+        await compose.store_is_up(settings)
+        courier = _courier(stack, settings)
+        presence = Presence(compose.clients(stack, settings)[0], settings.store.prefix, SystemClock())
+        await compose.announced(stack, presence, "courier", compose.holder(), dict)
+        working = asyncio.create_task(courier.run(), name="courier")
+        tell_ready(os.environ)
+        await _until_stopped(stop, working)
+        courier.stop()
+        await working
+
+
+async def run_phone(settings: Settings) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stop = _stop_on_signals()
+        await compose.store_is_up(settings)
+        redis, blocking = compose.clients(stack, settings)
+        library = compose.prompt_library(settings)
+        stack.push_async_callback(library.aclose)
+        listener = Listener(compose.call_store(settings, redis, blocking), library)
+        heard = settings.data_dir / "sandbox"
+        compose.swept(stack, compose.old_recordings(settings, heard))
+        phone = CatchAllPhone(
+            heard,
+            port=settings.sandbox.sip_port,
+            on_end=listener.ended,
+            keep=settings.sandbox.keep,
+        )
+        port = await phone.start()
+        stack.push_async_callback(phone.aclose)
+        presence = Presence(redis, settings.store.prefix, SystemClock())
+        address = f"127.0.0.1:{port}"
+        await compose.announced(
+            stack, presence, "phone", address, lambda: {"address": address, "calls": phone.calls_up()}
+        )
+        tell_ready(os.environ)
+        await stop.wait()
+
+
+ROLES: Mapping[str, Callable[[Settings], Coroutine[Any, Any, None]]] = {
+    "api": run_api,
+    "dialer": run_dialer,
+    "courier": run_courier,
+    "phone": run_phone,
+}
+
+
+def _courier(stack: contextlib.AsyncExitStack, settings: Settings) -> Courier:
+    redis, blocking = compose.clients(stack, settings)
+    hooks, prefix = settings.webhooks, settings.store.prefix
+    http = {
+        mode: guarded_client(
+            compose.webhook_policy(settings, sandbox=mode is Mode.TEST),
+            connect_s=hooks.connect_s,
+            total_s=hooks.total_s,
+        )
+        for mode in Mode
+    }
+    for client in http.values():
+        stack.push_async_callback(client.aclose)
+    secret = installation.webhook_secret(settings)
+    return Courier(
+        ValkeyQueue(redis, blocking, queue_keys(prefix, HOOK_QUEUE)),
+        redis,
+        prefix,
+        http,
+        lambda _owner: (secret,),
+        SystemClock(),
+        schedule=standard(hooks.schedule_s, hooks.jitter),
+        total_s=hooks.total_s,
+    )
+
+
+async def _open_line(stack: contextlib.AsyncExitStack, settings: Settings, trunk: Trunk) -> Line:
+    line = compose.line_for(settings, trunk)
+    stack.push_async_callback(line.aclose)
+    if isinstance(line, Lines):
+        try:
+            await line.start()
+        except LinesDown as error:
+            raise CannotStart(
+                f"no line for trunk {trunk.id}: {error}. Ask `tocsin doctor`, or use --simulate."
+            ) from None
+    return line
+
+
+def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Callable[[], Mapping[str, Any]]:
+    def facts() -> Mapping[str, Any]:
+        return {
+            "pid": os.getpid(),
+            "busy": dialer.busy,
+            "problems": list(dialer.problems()),
+            "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
+            "busy_lines": {trunk_id: line.capacity().busy for trunk_id, (_, line) in lines.items()},
+            "lines": [
+                {
+                    "trunk": trunk_id,
+                    "pid": status.ready.pid,
+                    "version": status.ready.version,
+                    "calls": status.ready.capacity,
+                    "busy": status.busy,
+                }
+                for trunk_id, (_, line) in lines.items()
+                if isinstance(line, Lines)
+                for status in line.status()
+            ],
+        }
+
+    return facts
+
+
+def _stop_on_signals() -> asyncio.Event:
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _until_stopped(stop: asyncio.Event, working: asyncio.Task[None]) -> None:
+    """Until the signal, or until the work ended by itself, which is a fault that its result tells."""
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        working.result()
