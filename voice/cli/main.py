@@ -94,7 +94,7 @@ def phone() -> None:
 
 @app.command()
 def call(
-    to: Annotated[str, typer.Argument(help="The number: +, 00 or bare international digits.")],
+    to: Annotated[str, typer.Argument(metavar="TO", help="The number: +, 00 or bare international digits.")],
     say: Annotated[str, typer.Option(help="What to say.")],
     api_key: ApiKey,
     url: Url = DEFAULT_URL,
@@ -126,7 +126,7 @@ def call(
 
 @app.command()
 def say(
-    text: Annotated[str, typer.Argument(help="What to say.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
     output: Annotated[str, typer.Option("-o", "--output", help="The WAV to write.")] = "out.wav",
     language: Annotated[str, typer.Option(help="en-gb, fr, de …")] = "en-gb",
     voice: Annotated[str | None, typer.Option(help="A voice, as in flite:slt.")] = None,
@@ -144,7 +144,9 @@ def say(
 
 
 @app.command()
-def explain(code: Annotated[str, typer.Argument(help="486, OVER_LIMIT, worker_lost …")], as_json: Json = False) -> None:
+def explain(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="486, OVER_LIMIT, worker_lost …")], as_json: Json = False
+) -> None:
     """What a SIP code, cause or error code means."""
     from voice.cli.say import run_explain
 
@@ -219,7 +221,7 @@ def keys_list(
 
 @keys.command("revoke")
 def keys_revoke(
-    key_id: Annotated[str, typer.Argument(help="As `tocsin keys list` shows it.")],
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As `tocsin keys list` shows it.")],
     data: Annotated[str | None, typer.Option(help="Data directory of a running `tocsin serve`.")] = None,
 ) -> None:
     """Make a key useless within a second."""
@@ -231,7 +233,7 @@ def keys_revoke(
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: those of `voice.explain.Exit`. Errors are one line on stderr, never a traceback."""
     try:
-        result = app(arguments, standalone_mode=False)
+        result = app(arguments, prog_name="tocsin", standalone_mode=False)
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the outermost frame: say it in one line and leave

@@ -12,7 +12,7 @@ USAGE = 2
     [
         (["nonsense"], "No such command 'nonsense'"),
         (["demo", "--onec"], "No such option: --onec"),
-        (["call"], "Missing argument 'to'"),
+        (["call"], "Missing argument 'TO'"),
         (["call", "12025550110", "--say", "Hello"], "TOCSIN_API_KEY"),
         (["serve", "--port", "many"], "'--port'"),
     ],
@@ -25,7 +25,7 @@ def test_wrong_use_is_answered_with_the_usage_line_and_exit_2(
     assert main(arguments) == USAGE
 
     told = capsys.readouterr().err
-    assert "Usage: " in told
+    assert "\nUsage: tocsin " in told
     assert said in told
 
 
