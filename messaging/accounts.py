@@ -109,6 +109,11 @@ def bootstrap_mode(secret: str) -> tuple[Mode, str]:
     return mode, rest
 
 
+def is_strong(rest: str) -> bool:
+    """Can what follows the prefix of a key hold 128 random bits?"""
+    return len(rest) >= STRONG_LENGTH and len(set(rest)) >= DISTINCT_MIN
+
+
 def owner_mode(owner: str) -> Mode:
     """Of `account.mode`. What is not plainly a test is live: the stricter rules hold."""
     return Mode.TEST if owner.endswith(f".{Mode.TEST}") else Mode.LIVE
@@ -130,12 +135,11 @@ class Accounts:
     def bootstrap(self, given: Sequence[str], account_id: str) -> tuple[Key, ...]:
         """Accept keys from the environment: they are valid in this process, with all scopes, and never stored.
 
-        Raises ValueError, without the key in it, for one that is no key. Weak keys are accepted and logged: whoever
-        sets the environment decides.
+        Raises ValueError, without the key in it, for one that is no key. Weak keys are accepted and logged: whether
+        they may be used is decided where it is known who can reach the API.
         """
         for secret in given:
             mode, rest = bootstrap_mode(secret)
-            is_strong = len(rest) >= STRONG_LENGTH and len(set(rest)) >= DISTINCT_MIN
             digest = self._digest(secret)
             key = Key(
                 key_id=f"key_env_{digest[:16]}",
@@ -147,7 +151,7 @@ class Accounts:
                 created_at=self._clock.now(),
                 from_environment=True,
             )
-            if not is_strong:
+            if not is_strong(rest):
                 log.warning(
                     "weak API key", key_id=key.key_id, mode=mode, why=f"not {STRONG_LENGTH} or more random characters"
                 )

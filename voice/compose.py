@@ -88,10 +88,12 @@ def webhook_policy(settings: Settings, *, sandbox: bool) -> AddressPolicy:
     """
     hooks = settings.webhooks
     policy = AddressPolicy(guard=hooks.guard, allow=hooks.allow, plain_http=hooks.plain_http)
-    return policy.with_loopback() if sandbox and _is_loopback(settings.http.host) else policy
+    return policy.with_loopback() if sandbox and reached_from_here_only(settings) else policy
 
 
-def _is_loopback(host: str) -> bool:
+def reached_from_here_only(settings: Settings) -> bool:
+    """Does the API listen on loopback?"""
+    host = settings.http.host
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -14,7 +14,7 @@ from typing import Any
 
 from config.children import tell_ready
 from config.settings import Settings
-from messaging.accounts import Mode, bootstrap_mode
+from messaging.accounts import STRONG_LENGTH, Mode, bootstrap_mode, is_strong
 from messaging.clock import SystemClock
 from messaging.courier import Courier
 from messaging.guard import guarded_client
@@ -59,7 +59,12 @@ def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> Non
         compose.accounts(settings, redis, installation.pepper(settings))
     with naming("api_keys"):
         for key in settings.api_keys:
-            bootstrap_mode(key.get_secret_value())
+            mode, rest = bootstrap_mode(key.get_secret_value())
+            if mode is Mode.LIVE and not is_strong(rest) and not compose.reached_from_here_only(settings):
+                raise ValueError(
+                    f"a live key spends money, and {settings.http.host} can be reached from elsewhere: it needs "
+                    f"{STRONG_LENGTH} or more random characters behind tk_live_; make one with: tocsin keys create"
+                )
 
 
 async def run_api(settings: Settings) -> None:

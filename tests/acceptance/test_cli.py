@@ -190,7 +190,7 @@ async def _interrupted(service: Service, times: int) -> tuple[Said, str | None]:
         (("call", "12025550100", "--say", "x", "--url", NOBODY), Exit.UNREACHABLE, "cannot reach"),
         (("call", "12025550100", "--say", "x", "--url", "nonsense"), Exit.UNREACHABLE, "cannot reach nonsense"),
         (("call", "12025550100", "--say", "x", "--gather", "99"), Exit.USAGE, "--gather"),
-        (("call",), Exit.USAGE, "to"),
+        (("call",), Exit.USAGE, "TO"),
         (("call", "1", "--say", "x", "--nonsense"), Exit.USAGE, "--nonsense"),
         (("nonsense",), Exit.USAGE, "nonsense"),
         (("say", "x", "--speed", "9"), Exit.USAGE, "--speed"),
@@ -218,7 +218,8 @@ async def test_an_error_is_one_clear_line_and_its_exit_code(
 WRONG: dict[str, tuple[dict[str, str], str]] = {
     "an unknown setting": ({"TOCSIN_HTTP__PRT": "1"}, "http.prt (did you mean http.port?)"),
     "no number": ({"TOCSIN_LINES__MOST": "x"}, "lines.most"),
-    "a live key too short": ({"TOCSIN_API_KEYS": "tk_live_a"}, "api_keys"),
+    "a key that is none": ({"TOCSIN_API_KEYS": "tk_live_"}, "api_keys"),
+    "a live key that others can guess": ({"TOCSIN_API_KEYS": "tk_live_a", "TOCSIN_HTTP__HOST": "0.0.0.0"}, "api_keys"),
     "a block that is none": ({"TOCSIN_WEBHOOKS__ALLOW": "nonsense"}, "webhooks.allow"),
     "an engine nobody knows": ({"TOCSIN_SPEECH__ENGINES": "nonsense"}, "speech.engines"),
     "a pepper too short": ({"TOCSIN_KEY_PEPPER": "x"}, "key_pepper"),

@@ -1,6 +1,4 @@
-"""How a command or a process leaves when it cannot go on: one line on stderr (wrong use: and the usage line), and the
-exit code that tells why.
-"""
+"""How a command or a process leaves when it cannot go on: one line on stderr, and the exit code that tells why."""
 
 import sys
 
@@ -31,15 +29,14 @@ def leave_process(error: BaseException) -> int:
 
 
 def in_words(error: BaseException) -> tuple[str, int]:
-    """One line, after wrong use with the usage below it; and `Exit`'s number."""
+    """One line, after wrong use with the usage in it; and `Exit`'s number."""
     usage = getattr(error, "format_message", None)  # typer's own errors; it keeps their classes to itself
     if usage is not None:
         context = getattr(error, "ctx", None)
         told = f"{_one_line(usage()).rstrip('.')}."
-        return (
-            told if context is None else f"{told}\n{context.get_usage()}\nMore: {context.command_path} --help",
-            Exit.USAGE,
-        )
+        if context is not None:
+            told += f" {context.get_usage()} (more: {context.command_path} --help)"
+        return told, Exit.USAGE
     if isinstance(error, KeyboardInterrupt) or type(error).__name__ == "Abort":
         return "", Exit.INTERRUPTED
     if isinstance(error, SettingsError):

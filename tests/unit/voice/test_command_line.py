@@ -25,7 +25,7 @@ def test_wrong_use_is_answered_with_the_usage_line_and_exit_2(
     assert main(arguments) == USAGE
 
     told = capsys.readouterr().err
-    assert "\nUsage: tocsin " in told
+    assert " Usage: tocsin " in told
     assert said in told
 
 
