@@ -8,8 +8,9 @@ BIN := .venv/bin
 UV_VERSION := 0.13.8
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
-# Two workers, a file at a time: what needs a running service starts one for its file.
-PARALLEL ?= -n 2 --dist loadfile
+# Three workers on two cores, because most tests wait for a phone; a file at a time, because what needs a running
+# service starts one for its file.
+PARALLEL ?= -n 3 --dist loadfile
 
 .PHONY: help setup check check-static test demo bench lock peers clean
 

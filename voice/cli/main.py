@@ -1,5 +1,6 @@
 """The tocsin command: one file per group of commands, imported only when it is used."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -29,7 +30,10 @@ DEFAULT_URL = "http://127.0.0.1:8088"
 
 @app.command()
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End after the call instead of staying up.")] = False,
+    once: Annotated[
+        bool | None,
+        typer.Option("--once/--stay", help="End after the call, or stay up until Ctrl-C (default on a terminal)."),
+    ] = None,
     as_json: Json = False,
     port: Annotated[int, typer.Option(help="HTTP port; the next free one when it is taken.")] = 8088,
     data: Annotated[str | None, typer.Option(help="Keep the data here instead of a temporary folder.")] = None,
@@ -38,6 +42,7 @@ def demo(
     """Ring a phone here, hear it, get the signed webhook."""
     from voice.cli.demo import run
 
+    once = not sys.stdout.isatty() if once is None else once  # without a terminal nobody can press Ctrl-C
     raise typer.Exit(run(once=once, as_json=as_json, port=port, data=data, to=to))
 
 
