@@ -18,5 +18,6 @@ processes.py  api, dialer, courier, phone: what each is made of  preflight.py wh
 serve.py      one process of each, supervised                   roles.py     how they are started
 figures.py    the operator's numbers, counted at scrape
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
-caller_ids.py which numbers an account may show (pure)          version.py   which Tocsin, which PJSIP
+caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
+version.py    which Tocsin, which PJSIP
 """
