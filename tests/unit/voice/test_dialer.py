@@ -14,7 +14,7 @@ from sip.trunk import Trunk
 from tests.dialer_bench import SANDBOX, UNSPEAKABLE, Bench, Faulty, Spied
 from tests.until import time_passes, until
 from tests.valkey import TestValkey
-from tests.voice_values import HOOK, an_ending, dialed, now, step
+from tests.voice_values import HOOK, an_ending, an_intake, dialed, now, step
 from voice.calls import Call, Status
 from voice.dialer import Dialer
 from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
@@ -113,6 +113,35 @@ async def test_silence_after_the_question_ends_the_call(bench: Bench) -> None:
 
     assert told(call) == ("completed", "normal_clearing", False)
     assert call.digits == ""
+
+
+async def test_each_call_leaves_by_a_trunk_that_may_show_its_caller_id(
+    store: CallStore, line: Spied, tmp_path: Path
+) -> None:
+    other = Spied()
+    a = replace(SANDBOX, id="a", priority=1, caller_ids=("2347080670000",))
+    b = replace(SANDBOX, id="b", priority=2, caller_ids=("2347080670009",))
+    bench = Bench(store, tmp_path, {"a": (a, line), "b": (b, other)})
+    async with bench.run():
+        for shown, trunk_id in (("2347080670000", "a"), ("2347080670009", "b")):
+            intake = an_intake()
+            intake = replace(intake, calls=(replace(intake.calls[0], from_number=shown),))
+            await bench.store.accept(intake)
+            call = await bench.final(intake)
+            assert (told(call), call.trunk_id) == (("completed", "normal_clearing", False), trunk_id)
+    await other.aclose()
+
+
+async def test_a_caller_id_that_no_trunk_may_show_ends_its_call_at_once(
+    store: CallStore, line: Spied, tmp_path: Path
+) -> None:
+    bench = Bench(store, tmp_path, {"a": (replace(SANDBOX, id="a", caller_ids=("2347080670000",)), line)})
+    async with bench.run():
+        call = await bench.final(await bench.call())
+
+    assert told(call) == ("blocked", "caller_id_unverified", False)
+    assert (call.start_at, line.dials) == (None, [])
+    assert (await bench.store.tally(call.ref_id)).by_outcome == {Outcome.UNDELIVERED: 1}
 
 
 async def test_without_audio_nothing_is_dialled(bench: Bench, line: Spied) -> None:
