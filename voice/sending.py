@@ -19,8 +19,8 @@ from messaging.errors import FieldError, MediaInvalid, NotFound, ServiceError, S
 from voice.calls import Call
 from voice.messages import Message, Recipient, Tally
 from voice.orders import Order, Refusal, Request, Sender, judge
-from voice.store import Accepted, CallEvent, CallFilter, CallPage, CallStore, Intake, Intent, Once
-from voice.telling import deliveries, queued_event
+from voice.store import Accepted, CallFilter, CallPage, CallStore, Intake, Intent, Once
+from voice.telling import ENDED, Told, as_accepted, deliveries, moved, queued_event, retold
 
 __all__ = ["Audible", "Progress", "Prompts", "Receipt", "Refusal", "Request", "Sender", "Sending"]
 
@@ -139,14 +139,23 @@ class Sending:
         await self.call(owner, call_id)
         return await self._store.intend(call_id, Intent.CANCEL) or await self.call(owner, call_id)
 
-    async def events(self, owner: str, call_id: str) -> Sequence[CallEvent]:
+    async def events(self, owner: str, call_id: str) -> Sequence[Told]:
         await self.call(owner, call_id)
-        return await self._store.events(call_id)
+        events = await self._store.events(call_id)
+        return tuple(retold(await self.call(owner, call_id), events))  # read last: it knows the end that they tell
 
-    async def follow(self, owner: str, call_id: str, after_sequence: int = 0) -> AsyncIterator[CallEvent]:
+    async def follow(self, owner: str, call_id: str, after_sequence: int = 0) -> AsyncIterator[Told]:
         """Events after `after_sequence` as they happen, ending after call.ended. Raises NotFound at once."""
-        await self.call(owner, call_id)
-        return self._store.follow(call_id, after_sequence)
+        return self._followed(await self.call(owner, call_id), after_sequence)
+
+    async def _followed(self, call: Call, after_sequence: int) -> AsyncIterator[Told]:
+        then = as_accepted(call)
+        async for event in self._store.follow(call.call_id, 0):
+            if event.type == ENDED:
+                call = await self.call(call.owner, call.call_id)
+            then = moved(then, event, call)
+            if event.sequence > after_sequence:
+                yield Told(event, then)
 
     async def trace(self, owner: str, call_id: str) -> str | None:
         """The SIP ladder (JSON), None when there is none yet."""

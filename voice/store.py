@@ -47,7 +47,9 @@ class CallEvent:
     type: str
     at: datetime
     sequence: int
-    facts: dict[str, Any] = field(default_factory=dict)  # small: digit, status, cause
+    facts: dict[str, Any] = field(
+        default_factory=dict
+    )  # small: what voice/telling.py needs to tell the call's way again
 
 
 @dataclass(frozen=True, slots=True)
