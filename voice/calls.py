@@ -136,6 +136,7 @@ class Ending:
     played_to_end: bool = False
     quality: Quality | None = None
     recorded: bool = False
+    detail: str = ""  # why, in words, where the cause alone does not say it
     sent: bool = True  # False: certainly nothing left this machine, so the call was never dialled
 
 

@@ -1,9 +1,13 @@
 """How a call became final: sip's judgement of a leg -> the call's Ending -> what became of the recipient. Pure."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from media.prompt import Prompt
+from media.speech import SpeechError
 from sip import outcomes
-from sip.causes import Cause
+from sip.causes import Cause, Fault
 from sip.events import Ended, Origin, RtpStats
 from sip.outcomes import Outcome as Judged
 from sip.trunk import Trunk
@@ -11,6 +15,11 @@ from voice.call_object import heard_pct
 from voice.calls import Call, Ending, Quality, SipAnswer, Status
 from voice.messages import Message, Outcome
 
+DETAIL_MOST = 300  # characters: a sentence, and a word of each engine that was asked
+# An absolute path, or an IP address of either kind.
+_OF_OURS = re.compile(
+    r"(?<![\w:/])/\w[^\s'\",;:)]*|\b\d{1,3}(?:\.\d{1,3}){3}\b|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){3,7}"
+)
 _SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value})
 
 
@@ -33,6 +42,20 @@ def of_leg(call: Call, message: Message, ended: Ended, trunk: Trunk | None, hear
 def without_leg(cause: Cause, at: datetime) -> Ending:
     """The ending of a call that was never dialled."""
     return _ending(outcomes.never_dialled(cause), at, sent=False)
+
+
+def without_audio(prompt: Prompt, error: SpeechError, at: datetime) -> Ending:
+    """There was nothing to play, so nothing was dialled; the caller is told why, and whether it was theirs."""
+    ending = without_leg(Cause.SPEECH, at)
+    fault = Fault.REQUEST.value if error.of_request else ending.fault
+    return replace(ending, fault=fault, detail=in_public(prompt, error))
+
+
+def in_public(prompt: Prompt, error: SpeechError) -> str:
+    """Why there is no audio, in one line that may leave this house: an engine's words can name our files and hosts."""
+    given = prompt.media_url or ""
+    line = " ".join(str(error).split())
+    return _OF_OURS.sub(lambda found: found[0] if found[0] in given else "…", line)[:DETAIL_MOST]
 
 
 def lost(at: datetime, *, sent: bool = True) -> Ending:

@@ -7,16 +7,13 @@ from datetime import datetime
 from typing import Protocol
 
 from config.settings import Settings
-from media.audio import AudioError
-from media.fetch import MediaError
 from media.prompt import Prompt
-from media.reading import TextError
-from media.speech import SpeechError, Unspeakable
-from media.ssml import SsmlError
+from media.speech import SpeechError
 from messaging import ids
 from messaging.clock import Clock
 from messaging.errors import FieldError, MediaInvalid, NotFound, ServiceError, SpeechFailed, TextInvalid
 from voice.calls import Call
+from voice.endings import in_public
 from voice.messages import Message, Recipient, Tally
 from voice.orders import Order, Refusal, Request, Sender, judge
 from voice.store import Accepted, CallFilter, CallPage, CallStore, Intake, Intent, Once
@@ -182,12 +179,12 @@ class Sending:
 
 def speech_failure(prompt: Prompt, error: SpeechError) -> ServiceError:
     """Whose fault it is that there is no audio: the request's (422), or ours (503)."""
-    said = str(error)
-    if isinstance(error, MediaError | AudioError) and prompt.media_url is not None:
+    said = in_public(prompt, error)
+    if not error.of_request:
+        return SpeechFailed(said)
+    if prompt.media_url is not None:
         return MediaInvalid(said, errors=(FieldError("#/media_url", "unplayable", said),))
-    if isinstance(error, TextError | SsmlError | Unspeakable):
-        return TextInvalid(said, errors=(FieldError("#/text", "unspeakable", said),))
-    return SpeechFailed(said)
+    return TextInvalid(said, errors=(FieldError("#/text", "unspeakable", said),))
 
 
 def intake(sender: Sender, request: Request, order: Order, receipt: Receipt, once: Once | None) -> Intake:

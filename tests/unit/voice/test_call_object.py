@@ -54,6 +54,7 @@ ADDED = [
     "sequence",
     "next_attempt_at",
     "created_at",
+    "detail",
 ]
 START = datetime(2026, 10, 24, 22, 54, 6, 120_000, tzinfo=UTC)
 

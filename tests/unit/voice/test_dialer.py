@@ -149,6 +149,8 @@ async def test_without_audio_nothing_is_dialled(bench: Bench, line: Spied) -> No
         call = await bench.final(await bench.call(prompt=Prompt(text=UNSPEAKABLE)))
 
     assert told(call) == ("failed", "speech", False)
+    assert call.ending is not None
+    assert (call.ending.fault, call.ending.detail) == ("us", "no engine speaks that")
     assert (call.start_at, line.dials) == (None, [])
 
 
