@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from messaging.clock import Clock
 from messaging.errors import FieldError, MediaInvalid, NotFound, ServiceError, SpeechFailed, TextInvalid
 from voice.calls import Call
 from voice.endings import in_public
-from voice.messages import Message, Recipient, Tally
+from voice.messages import TEST_CALL, Message, Recipient, Tally
 from voice.orders import Order, Refusal, Request, Sender, judge
 from voice.store import Accepted, CallFilter, CallPage, CallStore, Intake, Intent, Once
 from voice.telling import ENDED, Told, as_accepted, deliveries, moved, queued_event, retold
@@ -110,7 +110,9 @@ class Sending:
         message = await self._store.message(owner, ref_id)
         if message is None:
             raise NotFound(f"No message {ref_id}.")
-        return Progress(message, await self._store.tally(ref_id))
+        tally = await self._store.tally(ref_id)
+        warnings = tuple(dict.fromkeys((*message.warnings, *tally.warnings)))
+        return Progress(replace(message, warnings=warnings), tally)
 
     async def recipients(self, owner: str, ref_id: str, offset: int, limit: int) -> Sequence[Recipient]:
         await self.status(owner, ref_id)
@@ -170,7 +172,7 @@ class Sending:
             order.numbers,
             order.refused,
             (),
-            (*order.warnings, *audio.warnings),
+            (*order.warnings, *(in_public(order.prompt, words) for words in audio.warnings)),
             dry_run=True,
             audio_ms=audio.duration_ms,
             from_number=order.from_number,
@@ -179,7 +181,7 @@ class Sending:
 
 def speech_failure(prompt: Prompt, error: SpeechError) -> ServiceError:
     """Whose fault it is that there is no audio: the request's (422), or ours (503)."""
-    said = in_public(prompt, error)
+    said = in_public(prompt, str(error))
     if not error.of_request:
         return SpeechFailed(said)
     if prompt.media_url is not None:
@@ -227,6 +229,7 @@ def _call(message: Message, index: int, number: str, call_id: str, from_number: 
         recipient=index,
         client_reference=message.client_reference,
         callback_data=message.callback_data,
+        test=message.source == TEST_CALL,
     )
 
 

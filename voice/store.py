@@ -272,5 +272,5 @@ class CallStore(Protocol):
     async def queued(self, lane: Lane) -> int: ...
 
     async def endings(self) -> Mapping["Ended", int]:
-        """How many calls ended in which way, since this store was made."""
+        """How many calls ended in which way, since this store was made; an operator's test calls left out."""
         ...

@@ -81,6 +81,7 @@ def as_accepted(call: Call) -> Call:
         recipient=call.recipient,
         client_reference=call.client_reference,
         callback_data=call.callback_data,
+        test=call.test,
     )
 
 
@@ -108,7 +109,8 @@ def _facts(fact: Fact) -> dict[str, Any]:
     """What cannot be seen from the call at its end, or may be another by then. The end itself stays in the call."""
     match fact:
         case Dialed():
-            return {"trunk_id": fact.trunk_id, "wire_to": fact.wire_to, "wire_from": fact.wire_from}
+            wire = {"trunk_id": fact.trunk_id, "wire_to": fact.wire_to, "wire_from": fact.wire_from}
+            return wire | ({"warnings": list(fact.warnings)} if fact.warnings else {})
         case Rang(early_media=True):
             return {"early_media": True}
         case WasAnswered():
@@ -124,7 +126,13 @@ def _fact(event: CallEvent, latest: Call) -> Fact:
     match event.type:
         case "call.dialing":
             wire_to, wire_from = latest.wire_to or latest.to_number, latest.wire_from or latest.from_number
-            return Dialed(event.at, said["trunk_id"], said.get("wire_to", wire_to), said.get("wire_from", wire_from))
+            return Dialed(
+                event.at,
+                said["trunk_id"],
+                said.get("wire_to", wire_to),
+                said.get("wire_from", wire_from),
+                tuple(said.get("warnings", ())),
+            )
         case "call.ringing":
             return Rang(event.at, said.get("early_media", False))
         case "call.answered":

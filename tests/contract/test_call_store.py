@@ -331,6 +331,17 @@ async def test_each_end_is_counted_once_by_lane_status_and_cause(store: CallStor
     }
 
 
+async def test_the_end_of_a_test_call_is_not_counted(store: CallStore) -> None:
+    intake = an_intake(1)
+    await store.accept(replace(intake, calls=(replace(intake.calls[0], test=True),)))
+    lease = await one_lease(store)
+    _, call = await step(store, lease, lease.call, an_ending(Status.CANCELED, "canceled_by_api"), Outcome.CANCELED)
+
+    assert call.test
+    assert await store.endings() == {}
+    assert (await store.tally(call.ref_id)).by_outcome == {Outcome.CANCELED: 1}
+
+
 async def test_a_message_whose_calls_were_all_canceled_is_canceled(store: CallStore) -> None:
     intake = an_intake(2)
     await store.accept(intake)

@@ -21,6 +21,7 @@ from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
 from voice.store import CallStore, Intake, Intent, Lane, Lease, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
+from voice.telling import retold
 
 GRACE_S = 0.2
 
@@ -152,6 +153,16 @@ async def test_without_audio_nothing_is_dialled(bench: Bench, line: Spied) -> No
     assert call.ending is not None
     assert (call.ending.fault, call.ending.detail) == ("us", "no engine speaks that")
     assert (call.start_at, line.dials) == (None, [])
+
+
+async def test_what_the_voice_could_not_do_is_told_with_the_call_and_the_message(bench: Bench) -> None:
+    bench.prompts.warnings = ("voice 'male' not used: flite has no such voice", "could not read /opt/voices/male")
+    async with bench.run():
+        call = await bench.final(await bench.call())
+
+    told_of = ("voice 'male' not used: flite has no such voice", "could not read …")
+    assert (await bench.store.tally(call.ref_id)).warnings == call.warnings == told_of
+    assert [one.call.warnings for one in retold(call, await bench.store.events(call.call_id))] == [(), *[told_of] * 4]
 
 
 async def test_the_sandbox_is_told_what_to_do_and_every_invite_carries_our_id(bench: Bench, line: Spied) -> None:
