@@ -59,7 +59,9 @@ _AAC = "AAC and MP4 audio is not read here: convert it to MP3, WAV, OGG or FLAC"
 
 
 class AudioError(SpeechError):
-    """The audio cannot be used: not readable, too long, silent or empty."""
+    """The audio cannot be used: not readable, too long, silent or empty. Whoever made it is at fault."""
+
+    of_request = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ _PASSING = (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolE
 class MediaError(SpeechError):
     """The audio could not be fetched from its address."""
 
+    of_request = True
+
 
 class _Passing(MediaError):
     """Another try may help."""

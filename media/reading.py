@@ -18,6 +18,8 @@ from media.speech import SpeechError
 class TextError(SpeechError):
     """The text cannot be spoken. The message says why and never repeats the text."""
 
+    of_request = True
+
 
 def clean(text: str, limit: int) -> str:
     """`text` in NFC, without control characters and white space at its ends; for plain text and for SSML.

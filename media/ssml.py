@@ -29,6 +29,8 @@ RATE_MIN, RATE_MAX = 0.5, 2.0  # the range every engine can render
 class SsmlError(SpeechError):
     """The markup is not in our subset; the message names the element or attribute."""
 
+    of_request = True
+
 
 @dataclass(frozen=True, slots=True)
 class Say:

@@ -66,6 +66,9 @@ def call_object(call: Call, *, increment_s: int = 1) -> dict[str, Any]:
         "sequence": call.sequence,
         "next_attempt_at": None,
         "created_at": rfc3339(call.created_at),
+        "test": call.test,
+        "warnings": list(call.warnings),
+        "detail": (ending.detail or None) if ending else None,
     }
 
 

@@ -47,7 +47,9 @@ class CallEvent:
     type: str
     at: datetime
     sequence: int
-    facts: dict[str, Any] = field(default_factory=dict)  # small: digit, status, cause
+    facts: dict[str, Any] = field(
+        default_factory=dict
+    )  # small: what voice/telling.py needs to tell the call's way again
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,5 +272,5 @@ class CallStore(Protocol):
     async def queued(self, lane: Lane) -> int: ...
 
     async def endings(self) -> Mapping["Ended", int]:
-        """How many calls ended in which way, since this store was made."""
+        """How many calls ended in which way, since this store was made; an operator's test calls left out."""
         ...

@@ -5,6 +5,7 @@ keys (owners, wake-ups, the outbox), so one primary holds all of them: Redis Clu
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from importlib.resources import files
 from itertools import chain
@@ -221,7 +222,8 @@ class ValkeyCallStore:
                 owner,
                 self._delivery_s,
                 keys.endings(),
-                _written(Ended.of(after)),
+                "" if after.test else _written(Ended.of(after)),
+                json.dumps(after.warnings) if after.warnings else "",
                 len(deliveries),
                 *chain.from_iterable(delivery_args(before.call_id, delivery) for delivery in deliveries),
             ],
@@ -271,7 +273,12 @@ class ValkeyCallStore:
         with unsure():
             kept = dict(await cast(Awaitable[dict[str, str]], self._redis.hgetall(self._keys.message(owner, ref_id))))
         counts = {one: int(kept.get(f"n:{one}", 0)) for one in Outcome}
-        return Tally(int(kept.get("total", 0)), {one: n for one, n in counts.items() if n}, started="started" in kept)
+        return Tally(
+            int(kept.get("total", 0)),
+            {one: n for one, n in counts.items() if n},
+            started="started" in kept,
+            warnings=tuple(json.loads(kept.get("warnings", "[]"))),
+        )
 
     async def recipients(self, ref_id: str, offset: int, limit: int) -> Sequence[Recipient]:
         """`limit` -1: all."""

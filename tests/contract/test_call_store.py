@@ -15,7 +15,7 @@ from voice.messages import MessageStatus, Outcome
 from voice.store import Accepted, CallFilter, CallStore, Ended, Heard, Intent, Lane, Once, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
-from voice.telling import event_of
+from voice.telling import event_of, retold
 
 GRACE_S = 0.2
 ONCE = Once("main.test:POST:/v1/sendvoice:k1", "print-of-the-body", 200, '{"ref_id":"first"}')
@@ -215,11 +215,14 @@ async def test_a_fact_brings_state_event_and_deliveries_together(store: CallStor
     await store.accept(intake)
     lease = await one_lease(store)
     call = lease.call
+    seen = [call]
 
     for fact in (dialed(), Rang(now()), WasAnswered(now(), "PCMA"), KeyPressed(now(), "1")):
         applied, call = await step(store, lease, call, fact)
+        seen.append(call)
         assert applied.verdict is Verdict.DONE
     applied, call = await step(store, lease, call, an_ending(), Outcome.DELIVERED)
+    seen.append(call)
 
     assert applied.verdict is Verdict.DONE
     assert await store.call(OWNER, call.call_id) == call
@@ -234,6 +237,7 @@ async def test_a_fact_brings_state_event_and_deliveries_together(store: CallStor
     ]
     assert [event.sequence for event in events] == [1, 2, 3, 4, 5, 6]
     assert events[4].facts == {"digit": "1"}
+    assert [one.call for one in retold(call, events)] == seen
 
 
 async def test_the_same_write_twice_is_already_done(store: CallStore) -> None:
@@ -325,6 +329,17 @@ async def test_each_end_is_counted_once_by_lane_status_and_cause(store: CallStor
         Ended(Lane.SANDBOX, "busy", "user_busy"): 2,
         Ended(Lane.SANDBOX, "canceled", "canceled_by_api"): 1,
     }
+
+
+async def test_the_end_of_a_test_call_is_not_counted(store: CallStore) -> None:
+    intake = an_intake(1)
+    await store.accept(replace(intake, calls=(replace(intake.calls[0], test=True),)))
+    lease = await one_lease(store)
+    _, call = await step(store, lease, lease.call, an_ending(Status.CANCELED, "canceled_by_api"), Outcome.CANCELED)
+
+    assert call.test
+    assert await store.endings() == {}
+    assert (await store.tally(call.ref_id)).by_outcome == {Outcome.CANCELED: 1}
 
 
 async def test_a_message_whose_calls_were_all_canceled_is_canceled(store: CallStore) -> None:

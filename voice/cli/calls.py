@@ -155,9 +155,14 @@ async def _watch(client: Client, call_id: str, watch: Watch) -> None:
         if watch.each_event and watch.as_json:
             print(json.dumps(event), flush=True)
         elif watch.each_event:
-            detail = " ".join(f"{key}={value}" for key, value in event.get("data", {}).items() if key in _SHOWN)
+            data, shown = event.get("data", {}), _SHOWN.get(event["type"], ())
+            detail = " ".join(f"{key}={data[key]}" for key in shown if key in data)
             elapsed = time.monotonic() - began
             print(f"{elapsed:8.2f}  {event['type']:<16} {detail}".rstrip(), file=sys.stderr, flush=True)
 
 
-_SHOWN = ("status", "digit", "cause", "trunk_id")
+_SHOWN = {
+    "call.dialing": ("trunk_id",),
+    "call.dtmf": ("digits",),
+    "call.ended": ("status", "hangup_cause"),
+}  # of the whole call that each event carries

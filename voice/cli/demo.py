@@ -224,7 +224,11 @@ async def _follow(story: Story, http: httpx2.AsyncClient, call_id: str) -> None:
         word = event["type"].removeprefix("call.")
         data = event.get("data", {})
         word = (
-            f"pressed {data.get('digit')}" if word == "dtmf" else data.get("status", word) if word == "ended" else word
+            f"pressed {data.get('digits', '')[-1:]}"
+            if word == "dtmf"
+            else data.get("status", word)
+            if word == "ended"
+            else word
         )
         said.append(f"{time.monotonic() - began:.2f} {word}")
         if story.colour:

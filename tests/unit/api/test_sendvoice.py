@@ -1,11 +1,13 @@
 """The 9bits surface: its example request works unchanged, its three members come first, nothing bad is stored."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.api_door import LIVE_KEY, Door, bearer
+from tests.voice_values import dialed, one_lease, step
 from voice.messages import CallbackFormat
 from voice.store import Intent, Lane
 
@@ -56,6 +58,18 @@ async def test_a_reply_is_stored_before_anything_is_dialled_and_can_be_followed(
     await door.answer_and_end()
     status = (await door.get(sent["status_url"])).json()
     assert (status["status"], status["recipients"]["delivered"], status["recipients"]["pending"]) == ("finished", 1, 0)
+
+
+async def test_what_the_voice_could_not_do_stands_in_the_status_and_in_the_call(door: Door) -> None:
+    sent = (await door.post("/v1/sendvoice", {**HELLO, "colour": "red"})).json()
+    before = (await door.get(sent["status_url"])).json()["warnings"]
+    lease = await one_lease(door.store)
+    said = "voice 'male' not used: flite has no such voice"
+    await step(door.store, lease, lease.call, replace(dialed(), warnings=(said,)))
+
+    assert len(before) == 1
+    assert (await door.get(sent["status_url"])).json()["warnings"] == [*before, said]
+    assert (await door.get(f"/v1/calls/{sent['call_ids'][0]}")).json()["warnings"] == [said]
 
 
 async def test_recipients_come_in_pages_in_the_order_of_the_request(door: Door) -> None:

@@ -71,9 +71,12 @@ async def test_a_test_call_is_marked_as_one(door: Door) -> None:
     answer = await door.post("/v1/admin/test-call", {"to": "12025550100"})
 
     assert answer.status_code == 202
+    assert (await door.get(answer.headers["location"])).json()["test"] is True
     message = await door.store.message("main.test", answer.json()["ref_id"])
     assert message is not None
     assert (message.source, message.prompt.text) == ("test-call", "This is a test call. You can hang up now.")
+    await door.answer_and_end()
+    assert await door.store.endings() == {}
 
 
 async def test_a_test_call_takes_only_its_own_members(door: Door) -> None:
