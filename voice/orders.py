@@ -14,6 +14,7 @@ from messaging.numbers import NumberError, normalise, require_real
 from voice.messages import Callback, Script
 
 RECIPIENTS_MAX = 1000  # unique numbers, as 9bits says
+AHEAD_MAX = timedelta(days=366)  # a year, also a leap year: what waits is stored so long, and a later date is a slip
 
 # member -> pointer, lowest, highest; units as in the member's name
 _LIMITS: tuple[tuple[str, str, float, float], ...] = (
@@ -87,16 +88,16 @@ class Order:
 def judge(sender: Sender, request: Request, settings: Settings, now: datetime, rng: random.Random) -> Order:
     """Raises Invalid with every wrong field at once."""
     numbers, refused = _recipients(sender, request)
-    due_at = max(now, request.send_at or now)
+    latest = now + AHEAD_MAX
+    due_at = min(max(now, request.send_at or now), latest)  # bounded before it is added to: a datetime ends at 9999
     valid_until = request.valid_until or due_at + timedelta(hours=settings.dialer.valid_hours)
     wrong = [
         *_wrong_recipients(request, numbers, refused),
         *_wrong_content(request, settings.speech.text_max),
         *_wrong_script(sender, request),
         *_wrong_caller(sender, request),
+        *_wrong_times(request, due_at, valid_until, latest),
     ]
-    if valid_until <= due_at:
-        wrong.append(FieldError("#/valid_until", "too_early", "valid_until must be later than now and than send_at."))
     if wrong:
         raise Invalid(wrong[0].detail, errors=tuple(wrong))
     trunk_id, warnings = _trunk(sender, request)
@@ -188,6 +189,18 @@ def _wrong_caller(sender: Sender, request: Request) -> list[FieldError]:
     if request.from_number is None or digits(request.from_number) in sender.caller_ids:
         return []
     return [FieldError("#/from", "not_yours", f"{request.from_number} is not a caller id of this account.")]
+
+
+def _wrong_times(request: Request, due_at: datetime, valid_until: datetime, latest: datetime) -> list[FieldError]:
+    asked = (("send_at", request.send_at), ("valid_until", request.valid_until))
+    wrong = [
+        FieldError(f"#/{name}", "too_late", f"{name} may be at most {AHEAD_MAX.days} days from now.")
+        for name, at in asked
+        if at is not None and at > latest
+    ]
+    if not wrong and valid_until <= due_at:
+        wrong.append(FieldError("#/valid_until", "too_early", "valid_until must be later than now and than send_at."))
+    return wrong
 
 
 def _trunk(sender: Sender, request: Request) -> tuple[str | None, tuple[str, ...]]:

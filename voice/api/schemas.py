@@ -82,12 +82,7 @@ CallerId = Annotated[
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-10-24T22:54:05Z"]}),
-]
-Later = Annotated[
-    datetime,
-    BeforeValidator(_moment),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2099-12-31T23:59:59Z"]}),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Words = Annotated[
     str,
@@ -173,9 +168,12 @@ class Spoken(Shape):
     ring_timeout: RingTimeout | None = Field(default=None, description="Seconds; default 45.")
     max_duration: MaxDuration | None = Field(default=None, description="Seconds from the answer; default 300.")
     gather: GatherIn | None = None
-    send_at: Moment | None = Field(default=None, description="RFC 3339. In the past: at once.")
-    valid_until: Later | None = Field(
-        default=None, description="RFC 3339, after now and after send_at. Still queued then: `expired`."
+    send_at: Moment | None = Field(
+        default=None, description="RFC 3339, at most 366 days from now. In the past: at once."
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="RFC 3339, after now and after send_at, at most 366 days from now. Still queued then: `expired`.",
     )
     client_reference: Label | None = Field(default=None, description="Yours; echoed everywhere.")
     callback_url: Url | None = Field(
@@ -264,7 +262,7 @@ class PlaceCallForm(Shape):
     max_duration: MaxDuration = 300
     gather: Annotated[str, WithJsonSchema({"const": '{"digits_max":1}', "description": "JSON of the object."})] = ""
     send_at: Moment = Field(default_factory=lambda: datetime.now(UTC))
-    valid_until: Later = Field(default_factory=lambda: datetime.now(UTC))
+    valid_until: Moment = Field(default_factory=lambda: datetime.now(UTC))
     client_reference: Label = ""
     callback_url: Url = ""
     callback_format: Literal["standard", "9bits"] = "standard"

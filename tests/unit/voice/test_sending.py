@@ -63,6 +63,15 @@ async def refused(sending: Sending, sender: Sender = TESTER, **changes: Any) -> 
     return {error.pointer: error.code for error in caught.value.errors}
 
 
+async def test_a_call_may_wait_for_a_year_and_no_longer(sending: Sending) -> None:
+    year = timedelta(days=366)
+
+    assert await refused(sending, send_at=now() + year + timedelta(hours=1)) == {"#/send_at": "too_late"}
+    assert await refused(sending, valid_until=now() + year + timedelta(hours=1)) == {"#/valid_until": "too_late"}
+    receipt = await accepted(sending, request=replace(HELLO, send_at=now() + year - timedelta(hours=1)))
+    assert len(receipt.call_ids) == 1
+
+
 async def test_an_accepted_request_is_stored_with_one_call_per_number(sending: Sending, store: MemoryCallStore) -> None:
     to = ("+12025550100", "0012025550101", "12025550100")
 
