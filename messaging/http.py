@@ -106,7 +106,8 @@ def problem_response(error: ServiceError, scope: Scope, headers: dict[str, str] 
 
 def _headers_of(error: ServiceError) -> dict[str, str]:
     headers: dict[str, str] = {}
-    wait_s = error.retry_after_s or (RETRY_UNAVAILABLE_S if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None)
+    unsure = error.status == HTTPStatus.SERVICE_UNAVAILABLE and error.retryable
+    wait_s = error.retry_after_s or (RETRY_UNAVAILABLE_S if unsure else None)
     if wait_s is not None:
         headers["Retry-After"] = str(wait_s)
     if error.status == HTTPStatus.UNAUTHORIZED:

@@ -136,6 +136,7 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         prompts=prompts,
         refuse_url=refuse_url,
         speaks=lambda language: language.startswith(("en", "fr", "sw")),
+        live_trunks={"carrier": True, "old": False},
         magic=({"number": "12025550101", "does": "486 Busy"},),
         version="1.2.3",
     )

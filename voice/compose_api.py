@@ -54,6 +54,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         prompts=library,
         refuse_url=_refusal(settings),
         speaks=lambda language: any(engine.speaks(language) for engine in engines),
+        live_trunks={trunk.id: trunk.enabled for trunk in trunks if not trunk.sandbox},
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),

@@ -1,7 +1,8 @@
 """A send request is judged: numbers read, limits held, times settled. Out comes an Order, or Invalid."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from config.settings import Settings
@@ -9,12 +10,15 @@ from media.prompt import Prompt
 from media.reading import clean
 from media.speech import SpeechError
 from media.ssml import parse
-from messaging.errors import FieldError, Invalid
+from messaging.errors import FieldError, Invalid, NoTrunk
 from messaging.numbers import NumberError, normalise, require_real
+from messaging.strict_json import shown
 from voice.messages import Callback, Script
 
 RECIPIENTS_MAX = 1000  # unique numbers, as 9bits says
 AHEAD_MAX = timedelta(days=366)  # a year, also a leap year: what waits is stored so long, and a later date is a slip
+
+TRUNKS_NAMED = 20  # in one answer: enough to see a slip of the pen
 
 # member -> pointer, lowest, highest; units as in the member's name
 _LIMITS: tuple[tuple[str, str, float, float], ...] = (
@@ -34,6 +38,7 @@ class Sender:
     caller_ids: tuple[str, ...]
     region: str | None  # for bare national numbers; None: international only
     callback: Callback | None = None  # the account's own (9bits: Settings -> Webhook)
+    live_trunks: Mapping[str, bool] = field(default_factory=dict)  # where live calls may leave: id -> enabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,9 @@ class Order:
 
 
 def judge(sender: Sender, request: Request, settings: Settings, now: datetime, rng: random.Random) -> Order:
-    """Raises Invalid with every wrong field at once."""
+    """Raises NoTrunk when no call of this sender could ever leave, else Invalid with every wrong field at once."""
+    if not sender.sandbox:
+        _require_trunk(sender.live_trunks)
     numbers, refused = _recipients(sender, request)
     latest = now + AHEAD_MAX
     due_at = min(max(now, request.send_at or now), latest)  # bounded before it is added to: a datetime ends at 9999
@@ -95,6 +102,7 @@ def judge(sender: Sender, request: Request, settings: Settings, now: datetime, r
         *_wrong_recipients(request, numbers, refused),
         *_wrong_content(request, settings.speech.text_max),
         *_wrong_script(sender, request),
+        *_wrong_trunk(sender, request),
         *_wrong_caller(sender, request),
         *_wrong_times(request, due_at, valid_until, latest),
     ]
@@ -201,6 +209,34 @@ def _wrong_times(request: Request, due_at: datetime, valid_until: datetime, late
     if not wrong and valid_until <= due_at:
         wrong.append(FieldError("#/valid_until", "too_early", "valid_until must be later than now and than send_at."))
     return wrong
+
+
+def _require_trunk(live_trunks: Mapping[str, bool]) -> None:
+    if any(live_trunks.values()):
+        return
+    if live_trunks:
+        raise NoTrunk(
+            f"No live call can leave, because each trunk is disabled: {_named(live_trunks)}.",
+            hint="Set enabled = true for one of them in the file that TOCSIN_TRUNKS names, and start again.",
+        )
+    raise NoTrunk
+
+
+def _wrong_trunk(sender: Sender, request: Request) -> list[FieldError]:
+    """Nothing would ever take such a call, and it would wait until it expires."""
+    if sender.sandbox or request.trunk_id is None or sender.live_trunks.get(request.trunk_id):
+        return []
+    asked = shown(request.trunk_id)
+    if request.trunk_id in sender.live_trunks:
+        return [FieldError("#/trunk_id", "trunk_disabled", f"trunk_id: the trunk '{asked}' is disabled.")]
+    there = _named([name for name, enabled in sender.live_trunks.items() if enabled])
+    detail = f"trunk_id: live calls have no trunk '{asked}'; there are: {there}."
+    return [FieldError("#/trunk_id", "unknown_trunk", detail)]
+
+
+def _named(trunks: Iterable[str]) -> str:
+    names = list(trunks)
+    return ", ".join(names[:TRUNKS_NAMED]) + (", …" if len(names) > TRUNKS_NAMED else "")
 
 
 def _trunk(sender: Sender, request: Request) -> tuple[str | None, tuple[str, ...]]:

@@ -33,7 +33,7 @@ schemathesis.openapi.format("language-tag", st.sampled_from(["en-gb", "en", "EN-
 
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
-    """Rules between members, and about the world, which a schema cannot hold; both times are within a year, valid_until last."""
+    """Rules between members, and about the world, which a schema cannot hold: both times within a year, in order."""
     for name, days in (("send_at", 1), ("valid_until", 2)):
         if isinstance(body, dict) and isinstance(body.get(name), str):
             body[name] = (datetime.now(UTC) + timedelta(days=days)).isoformat()

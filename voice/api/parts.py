@@ -106,6 +106,7 @@ class Api:
     prompts: Speaker
     refuse_url: Callable[[str, bool], str | None]  # webhook address, sandbox -> why not, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
+    live_trunks: Mapping[str, bool]  # where live calls may leave: id -> enabled
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
@@ -168,6 +169,7 @@ def sender_of(api: Api, principal: Principal) -> Sender:
         caller_ids=account.caller_ids if api.caller_ids is None else api.caller_ids(is_test(principal)),
         region=account.region,
         callback=callback,
+        live_trunks=api.live_trunks,
     )
 
 

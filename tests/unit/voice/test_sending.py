@@ -20,7 +20,7 @@ from voice.store import Accepted, CallFilter, Intent, Lane
 from voice.store_memory import MemoryCallStore
 
 TESTER = Sender("main.test", True, ("12025550199",), "NG")
-CUSTOMER = Sender("main.live", False, ("12025550199", "2347080670000"), None)
+CUSTOMER = Sender("main.live", False, ("12025550199", "2347080670000"), None, live_trunks={"carrier": True})
 HELLO = Request(to=("12025550100",), text="Hello")
 
 
