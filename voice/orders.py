@@ -20,6 +20,8 @@ AHEAD_MAX = timedelta(days=366)  # a year, also a leap year: what waits is store
 
 TRUNKS_NAMED = 20  # in one answer: enough to see a slip of the pen
 
+_THE_NUMBER = "The number "  # how messaging.numbers begins when it speaks of the one it was given
+
 # member -> pointer, lowest, highest; units as in the member's name
 _LIMITS: tuple[tuple[str, str, float, float], ...] = (
     ("pause_ms", "#/pause_ms", 0, 10_000),
@@ -67,7 +69,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A number we will not call, and why: the code is of the class of number."""
+    """A number we will not call, and why: the code is of the class of number. `to` is shortened for showing."""
 
     to: str
     index: int
@@ -132,15 +134,19 @@ def digits(number: str) -> str:
 def _recipients(sender: Sender, request: Request) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
     numbers: dict[str, None] = {}
     refused: list[Refusal] = []
+    seen: set[str] = set()
     for index, text in enumerate(request.to):
         if len(numbers) > RECIPIENTS_MAX:
             break  # refused as a whole: nobody need read the rest
+        if text in seen:
+            continue
+        seen.add(text)
         try:
             number = normalise(text, sender.region)
             if not sender.sandbox:
                 require_real(number)
         except NumberError as no:
-            refused.append(Refusal(text, index, no.code, no.detail))
+            refused.append(Refusal(shown(text), index, no.code, no.detail))
         else:
             numbers[number] = None
     return tuple(numbers), tuple(refused)
@@ -154,7 +160,15 @@ def _wrong_recipients(request: Request, numbers: tuple[str, ...], refused: tuple
         return [FieldError("#/to", "too_many", detail)]
     if numbers:
         return []
-    return [FieldError(f"#/to/{no.index}", no.code.lower(), no.detail) for no in refused]
+    return [FieldError(f"#/to/{no.index}", no.code.lower(), _sentence(no)) for no in refused]
+
+
+def _sentence(no: Refusal) -> str:
+    """The refusal as a sentence that says which number: many clients show this and nothing else."""
+    which = f"to[{no.index}] '{no.to}'"
+    if no.detail.startswith(_THE_NUMBER):
+        return f"{which} {no.detail.removeprefix(_THE_NUMBER)}"
+    return f"{which}: {no.detail}"
 
 
 def _wrong_content(request: Request, text_max: int) -> list[FieldError]:

@@ -110,7 +110,7 @@ def about_numbers(error: Invalid, *, single: bool) -> Invalid:
         return error
     errors = error.errors
     if single:
-        errors = tuple(FieldError("#/to", e.code, e.detail) for e in errors)
+        errors = tuple(FieldError("#/to", e.code, e.detail.replace("to[0]", "to", 1)) for e in errors)
     codes = {e.code.upper() for e in errors}
     kind = catalogue().get(codes.pop(), NumberError) if len(codes) == 1 else NumberError
     return (kind if issubclass(kind, NumberError) else NumberError)(errors[0].detail, errors=errors)

@@ -61,6 +61,8 @@ def _numbers(value: object) -> object:
     if isinstance(value, list) and len(value) > ENTRIES_MAX:
         detail = f"holds {len(value)} entries; at most {ENTRIES_MAX} are read, of which 1000 unique numbers are called"
         raise PydanticCustomError("too_many", detail)
+    if not isinstance(value, str | list):
+        raise PydanticCustomError("to_type", "should be a string or an array of strings")
     return [value] if isinstance(value, str) else value
 
 
@@ -215,17 +217,17 @@ class SendVoiceIn(Spoken):
     model_config = ConfigDict(json_schema_extra=_ONE_CONTENT)
 
     to: Annotated[
-        list[Number],
+        list[str],  # of any length: one bad entry is for recipients_rejected and must not stop the others
         BeforeValidator(_numbers),
         WithJsonSchema(
             {
                 "anyOf": [
-                    {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 40},
+                    {"type": "string", "format": "phone-number"},
                     {
                         "type": "array",
                         "minItems": 1,
                         "maxItems": 1000,
-                        "items": {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 40},
+                        "items": {"type": "string", "format": "phone-number"},
                     },
                 ],
                 "description": "One number or up to 1000 unique ones, international: `+`, `00` or bare digits.",

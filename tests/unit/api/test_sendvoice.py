@@ -95,6 +95,46 @@ async def test_bad_numbers_in_a_good_batch_are_named_and_the_rest_is_sent(door: 
     assert [(no["to"], no["code"]) for no in body["recipients_rejected"]] == [("0802", "INVALID_NUMBER")]
 
 
+async def test_a_malformed_entry_does_not_stop_the_batch_and_is_named_once(door: Door) -> None:
+    far_too_long = "9" * 50_000
+    to = ["2348020000000", "", "1" * 50, far_too_long, "0802", "0802", ""]
+
+    body = (await door.post("/v1/sendvoice", {"to": to, "text": "Hello"})).json()
+
+    assert body["recipients_accepted"] == 1
+    assert [(no["to"], no["code"]) for no in body["recipients_rejected"]] == [
+        ("", "INVALID_NUMBER"),
+        ("1" * 50, "TOO_LONG"),
+        ("9" * 59 + "…", "TOO_LONG"),
+        ("0802", "INVALID_NUMBER"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [
+        (["0802", "080"], "to[0] '0802': A national number: its calling code is missing."),
+        (["23480"], "to[0] '23480': Short codes are not called: they mean something else on every network."),
+        ("+23480200", "to '+23480200' is too short for NG."),
+        ("", "to '' is empty."),
+        (["1" * 64], f"to[0] '{'1' * 59}…' is too long for its country."),
+    ],
+)
+async def test_the_message_alone_says_which_number_is_wrong(door: Door, to: Any, message: str) -> None:
+    answer = await door.post("/v1/sendvoice", {"to": to, "text": "Hello"})
+
+    assert (answer.status_code, answer.json()["message"]) == (422, message)
+
+
+@pytest.mark.parametrize("to", [2348020000000, None, True, {"number": "2348020000000"}])
+async def test_a_recipient_of_another_type_is_told_which_types_there_are(door: Door, to: Any) -> None:
+    body = (await door.post("/v1/sendvoice", {"to": to, "text": "Hello"})).json()
+
+    assert [(e["pointer"], e["detail"]) for e in body["errors"]] == [
+        ("#/to", "to: should be a string or an array of strings")
+    ]
+
+
 async def test_only_bad_numbers_are_a_422_with_each_one_named(door: Door) -> None:
     answer = await door.post("/v1/sendvoice", {"to": ["0802", "x"], "text": "Hello"})
 
@@ -232,6 +272,7 @@ async def test_every_setting_reaches_the_message(door: Door) -> None:
         ({"to": ["12025550100", 5]}, "#/to/1"),
         ({"to": {"number": "12025550100"}}, "#/to"),
         ({"to": "1" * 41}, "#/to"),
+        ({"to": ""}, "#/to"),
     ],
 )
 async def test_a_member_that_is_wrong_is_named(door: Door, change: dict[str, Any], pointer: str) -> None:
