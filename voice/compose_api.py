@@ -53,6 +53,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         accounts=accounts,
         prompts=library,
         refuse_url=_refusal(settings),
+        refuse_media=compose.media_refusal(settings),
         speaks=lambda language: any(engine.speaks(language) for engine in engines),
         live_trunks={trunk.id: trunk.enabled for trunk in trunks if not trunk.sandbox},
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks, sandbox=sandbox),

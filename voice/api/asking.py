@@ -15,7 +15,7 @@ def asked(
     api: Api, principal: Principal, body: Spoken, to: tuple[str, ...], source: str, warnings: tuple[str, ...] = ()
 ) -> Request:
     """Raises Invalid when no engine speaks the language, or an address may not be contacted."""
-    wrong = [*_wrong_language(api, body), *_wrong_media(body), *_wrong_callback(api, principal, body)]
+    wrong = [*_wrong_language(api, body), *_wrong_media(api, body), *_wrong_callback(api, principal, body)]
     if wrong:
         raise Invalid(wrong[0].detail, errors=tuple(wrong))
     return Request(
@@ -72,10 +72,16 @@ def wrong_language(api: Api, language: str) -> list[FieldError]:
     return [FieldError("#/language", "unknown_language", f"language: no engine here speaks '{shown(language)}'")]
 
 
-def _wrong_media(body: Spoken) -> list[FieldError]:
+def _wrong_media(api: Api, body: Spoken) -> list[FieldError]:
     """What can be told without touching the network; whether it is reachable shows when it is fetched."""
-    reason = None if body.media_url is None else why_no_address(body.media_url)
-    return [] if reason is None else [FieldError("#/media_url", "refused", f"media_url: {reason}")]
+    if body.media_url is None:
+        return []
+    reason = why_no_address(body.media_url) or api.refuse_media(body.media_url)
+    return [] if reason is None else [FieldError("#/media_url", "refused", f"media_url: {_unnamed(reason)}")]
+
+
+def _unnamed(reason: str) -> str:
+    return reason.removeprefix("media_url ")
 
 
 def _wrong_callback(api: Api, principal: Principal, body: Spoken) -> list[FieldError]:

@@ -105,6 +105,7 @@ class Api:
     accounts: KeyRing
     prompts: Speaker
     refuse_url: Callable[[str, bool], str | None]  # webhook address, sandbox -> why not, or None
+    refuse_media: Callable[[str], str | None]  # address of audio -> why it would not be fetched, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
     live_trunks: Mapping[str, bool]  # where live calls may leave: id -> enabled
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list

@@ -2,11 +2,14 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.api_door import LIVE_KEY, Door, bearer
+from config.settings import Settings, Speech, Webhooks
+from tests.api_door import LIVE_KEY, Door, bearer, open_door
+from voice.compose import media_refusal
 from voice.messages import CallbackFormat
 from voice.store import Intent, Lane
 
@@ -315,6 +318,45 @@ async def test_webhooks_to_this_machine_are_for_test_keys(door: Door) -> None:
 
     assert await pointers(door, body, headers=bearer(LIVE_KEY)) == {"#/callback_url": "refused"}
     assert (await door.post("/v1/sendvoice", body)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("media_url", "said"),
+    [
+        ("http://example.com/a.mp3", "media_url: must begin with https://"),
+        ("https://127.0.0.1/a.mp3", "media_url: 127.0.0.1 is not a public address"),
+        ("https://10.1.2.3/a.mp3", "media_url: 10.1.2.3 is not a public address"),
+        ("https://[::1]/a.mp3", "media_url: ::1 is not a public address"),
+        ("https://localhost/a.mp3", "media_url: 127.0.0.1 is not a public address"),
+        ("https://example.com:22/a.mp3", "media_url: port 22 is not allowed"),
+    ],
+)
+async def test_audio_that_would_never_be_fetched_is_refused_at_once(door: Door, media_url: str, said: str) -> None:
+    for path in ("/v1/sendvoice", "/v1/calls"):
+        answer = await door.post(path, {"to": "2348020000000", "media_url": media_url})
+
+        assert answer.status_code == 422, answer.text
+        assert [(e["pointer"], e["code"]) for e in answer.json()["errors"]] == [("#/media_url", "refused")]
+        assert answer.json()["message"] == said
+    assert await door.calls() == []
+
+
+@pytest.mark.parametrize(
+    ("speech", "webhooks", "media_url"),
+    [
+        (Speech(media_http=True), Webhooks(), "http://example.com/a.mp3"),
+        (Speech(media_http=True), Webhooks(guard=False), "http://10.1.2.3:8000/a.mp3"),
+        (Speech(), Webhooks(allow=("10.0.0.0/8",)), "https://10.1.2.3/a.mp3"),
+    ],
+)
+async def test_audio_that_the_settings_let_us_fetch_is_taken(
+    tmp_path: Path, speech: Speech, webhooks: Webhooks, media_url: str
+) -> None:
+    allowed = media_refusal(Settings(speech=speech, webhooks=webhooks))
+    async with open_door(tmp_path, refuse_media=allowed) as door:
+        answer = await door.post("/v1/sendvoice", {"to": "2348020000000", "media_url": media_url})
+
+    assert answer.status_code == 200, answer.text
 
 
 async def test_an_answer_is_small_and_plain_json(door: Door) -> None:
