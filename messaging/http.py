@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -183,22 +183,39 @@ def _user_name(credentials: str) -> str:
 
 
 def wants(request: Request, *produced: str) -> str:
-    """The first of `produced` that the Accept header allows (RFC 9110 section 12.5.1). Raises NotAcceptable."""
+    """What of `produced` the Accept header likes best: by q, then in its own order (RFC 9110 section 12.5.1).
+
+    Without the header, or when all are the same to it, the first. Raises NotAcceptable.
+    """
     accept = request.headers.get("accept", "").strip()
     if not accept:
         return produced[0]
-    ranges = {}
-    for part in accept.split(","):
+    ranges: dict[str, tuple[float, int]] = {}
+    for place, part in enumerate(accept.split(",")):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        refused = any(re.fullmatch(r"q=0(\.0{0,3})?", parameter) for parameter in parameters)
-        ranges[name] = not refused
-    for kind in produced:
-        for allowed in (kind, f"{kind.partition('/')[0]}/*", "*/*"):
-            if allowed in ranges:
-                if ranges[allowed]:
-                    return kind
-                break
+        ranges.setdefault(name, (_weight(parameters), -place))
+    liked = [(kind, _liking(kind, ranges)) for kind in produced]
+    kind, (weight, _) = max(liked, key=lambda one: one[1])  # of equals, max takes the first
+    if weight > 0:
+        return kind
     raise NotAcceptable(f"This address answers with {' or '.join(produced)}.")
+
+
+def _liking(kind: str, ranges: dict[str, tuple[float, int]]) -> tuple[float, int]:
+    """By the most specific range that covers it, however that one is weighted."""
+    for allowed in (kind, f"{kind.partition('/')[0]}/*", "*/*"):
+        if allowed in ranges:
+            return ranges[allowed]
+    return 0.0, 0
+
+
+def _weight(parameters: Sequence[str]) -> float:
+    """q, 1 when there is none or it is none."""
+    given = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "")
+    return float(given) if _QVALUE.fullmatch(given) else 1.0
+
+
+_QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 def header_text(text: str) -> str:

@@ -121,7 +121,9 @@ def answers(
     """`responses` of a route: `good` is status -> (description, content), `errors` are those beyond the usual ones."""
     found: dict[int | str, dict[str, Any]] = {}
     for status, (description, content) in good.items():
-        found[status] = {"description": description, "content": content, "headers": _described(headers)}
+        found[status] = {"description": description, "headers": _described(headers)}
+        if content:
+            found[status]["content"] = content
     for status in sorted({*_EVERYWHERE, *(_WITH_A_KEY if key else ()), *errors} - set(good)):
         kind = _ERRORS[status]
         found[status] = {"description": kind.title, _MARK: f"#/components/responses/{kind.__name__}"}

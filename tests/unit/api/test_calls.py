@@ -253,6 +253,41 @@ async def test_a_stream_ends_after_the_end_and_resumes_where_it_was(door: Door) 
     assert strange.text == whole.text
 
 
+@pytest.mark.parametrize("last", ["4", "7"])
+async def test_who_has_had_the_end_is_told_not_to_come_back(door: Door, last: str) -> None:
+    call = await placed(door)
+    await door.answer_and_end()
+
+    answer = await door.get(
+        f"/v1/calls/{call['call_id']}/events", headers={"Accept": "text/event-stream", "Last-Event-ID": last}
+    )
+
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/event-stream, application/json", "text/event-stream"),
+        ("application/json, text/event-stream", "application/json"),
+        ("application/json;q=0.5, text/event-stream", "text/event-stream"),
+        ("text/event-stream;q=0.1, */*", "application/json"),
+        ("text/event-stream;q=0, */*;q=0.1", "application/json"),
+        ("text/*;q=0.2, application/json;q=0.9", "application/json"),
+        ("text/*", "text/event-stream"),
+        ("*/*", "application/json"),
+        ("", "application/json"),
+    ],
+)
+async def test_the_kind_of_answer_is_the_one_that_is_liked_best(door: Door, accept: str, kind: str) -> None:
+    call = await placed(door)
+    await door.answer_and_end()
+
+    answer = await door.get(f"/v1/calls/{call['call_id']}/events", headers={"Accept": accept})
+
+    assert answer.headers["content-type"].partition(";")[0] == kind
+
+
 async def test_a_silent_stream_keeps_the_line_warm_and_ends_when_we_shut_down(door: Door) -> None:
     call = await placed(door)
     events = stream(call["call_id"], door.store.follow(call["call_id"], 1), door.api.draining, heartbeat_s=0.01)
