@@ -107,13 +107,13 @@ async def dial(
     except Invalid as e:
         raise about_numbers(e, single=True) from e
     if isinstance(receipt, Accepted):
-        return replayed(receipt)
+        return replayed(receipt, _address(json.loads(receipt.body or "{}").get("call_id")))
     call = queued(receipt, order, sender.owner)
     headers = {"X-Warnings": header_text("; ".join(receipt.warnings))} if receipt.warnings else {}
     if receipt.dry_run:
         nowhere = {"call_id": None, "ref_id": None, "dry_run": True, "audio_ms": receipt.audio_ms}
         return JSONResponse({**call_object(call), **nowhere}, 200, headers)
-    headers["Location"] = f"/v1/calls/{call.call_id}"
+    headers |= _address(call.call_id)
     log.info("call accepted", call_id=call.call_id, ref_id=call.ref_id, source=order.source)
     wait_s = preferred_wait(request.headers.get("prefer"), WAIT_MAX_S)
     if wait_s is None or not has_room_to_follow(api, principal.owner):
@@ -126,6 +126,10 @@ async def dial(
         return JSONResponse(call_object(call), 202, headers)
     headers["Preference-Applied"] = f"wait={wait_s}"
     return JSONResponse(call_object(now), 200 if is_final else 202, headers)
+
+
+def _address(call_id: str | None) -> dict[str, str]:
+    return {"Location": f"/v1/calls/{call_id}"} if call_id else {}
 
 
 def compact(body: dict[str, Any]) -> str:
@@ -263,7 +267,7 @@ async def ladder(
     kind = {"json": JSON, "text": "text/plain"}.get(form or "") or wants(request, JSON, "text/plain")
     trace = await api.sending.trace(principal.owner, known_call(call_id))
     if trace is None:
-        raise NotFound("No SIP message of this call is stored: it was not dialled yet, or the ladder is switched off.")
+        raise await _no_ladder(api, principal, call_id)
     if kind == JSON:
         return JSONResponse({"call_id": call_id, "messages": json.loads(trace)})
     rows = sip_ladder.from_json(trace)
@@ -289,11 +293,38 @@ async def recording(request: Request, api: ApiParts, principal: MayRead, call_id
     wants(request, WAV)
     call = await api.sending.call(principal.owner, known_call(call_id))
     if not call.status.is_final:
-        raise NotFound("Still recording, or not begun: the file is published when the call has ended.")
+        raise NotFound(
+            "Still recording, or not begun: the file is published when the call has ended.",
+            hint="Ask again after call.ended.",
+        )
     path = await api.recording(call) or await _heard_by_the_phone(api, principal, call)
     if path is None or not path.is_file():
-        raise NotFound("This call was not recorded: send record=true next time.")
+        raise await _no_recording(api, principal, call)
     return FileResponse(path, media_type=WAV, filename=f"{call_id}.wav", content_disposition_type="inline")
+
+
+async def _no_ladder(api: Api, principal: Principal, call_id: str) -> NotFound:
+    """Why this call, which exists, has no ladder."""
+    call = await api.sending.call(principal.owner, call_id)
+    if call.start_at is None and not call.status.is_final:
+        return NotFound("This call was not dialled yet: no SIP message was sent.", hint="Ask again after call.dialing.")
+    if call.start_at is None:
+        return NotFound("This call was never dialled: no SIP message was sent.", hint="Its hangup_cause says why.")
+    if not api.settings.lines.ladder:
+        return NotFound("No SIP message of this call was kept.", hint="Set lines.ladder = true and start again.")
+    return NotFound("No SIP message of this call is stored yet.", hint="Ask again after call.ended.")
+
+
+async def _no_recording(api: Api, principal: Principal, call: Call) -> NotFound:
+    """Why this call, which has ended, has no recording."""
+    if call.answer_at is None:
+        return NotFound("This call was not recorded: it was not answered.", hint="Its hangup_cause says why.")
+    if not (await api.sending.status(principal.owner, call.ref_id)).message.script.record:
+        return NotFound("This call was not recorded: nobody asked for it.", hint="Send record=true with the next call.")
+    return NotFound(
+        "The recording of this call is not here any more.",
+        hint="Fetch recordings soon after call.ended; store.recording_hours says how long they are kept.",
+    )
 
 
 async def _heard_by_the_phone(api: Api, principal: Principal, call: Call) -> FilePath | None:

@@ -321,7 +321,28 @@ async def test_a_recording_says_why_it_is_not_there_yet(door: Door) -> None:
 
     assert "Still recording" in (await door.get(path)).json()["detail"]
     await door.answer_and_end()
-    assert "was not recorded" in (await door.get(path)).json()["detail"]
+    body = (await door.get(path)).json()
+    assert body["detail"] == "This call was not recorded: nobody asked for it."
+    assert "record=true" in body["hint"]
+
+    asked = await placed(door, record=True)
+    await door.answer_and_end()
+    body = (await door.get(f"/v1/calls/{asked['call_id']}/recording")).json()
+    assert "not here any more" in body["detail"]
+    assert "recording_hours" in body["hint"]
+
+
+async def test_a_ladder_says_why_it_is_not_there(door: Door) -> None:
+    call = await placed(door)
+    path = f"/v1/calls/{call['call_id']}/sip"
+
+    waiting = (await door.get(path)).json()
+    await door.answer_and_end()
+    ended = (await door.get(path)).json()
+
+    assert "not dialled yet" in waiting["detail"]
+    assert "stored yet" in ended["detail"]
+    assert "Check the id" not in waiting["hint"] + ended["hint"]
 
 
 async def test_a_recording_is_served_whole_and_in_ranges(door: Door) -> None:
