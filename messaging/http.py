@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -20,10 +20,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from messaging import ids
+from messaging.complaints import invalid_from
 from messaging.errors import (
     BadRequest,
     Draining,
-    FieldError,
     Invalid,
     MethodNotAllowed,
     NotAcceptable,
@@ -37,7 +37,7 @@ from messaging.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from messaging.strict_json import shown, step
+from messaging.strict_json import shown
 
 log = structlog.get_logger(__name__)
 
@@ -134,25 +134,6 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, ours)
     app.add_exception_handler(HTTPException, framework)
     app.add_exception_handler(RequestValidationError, parameters)
-
-
-def invalid_from(complaints: Iterable[Any], also: Iterable[FieldError] = ()) -> Invalid:
-    """One Invalid from pydantic's list of errors; the values that were sent are never repeated."""
-    errors = [*also, *(_field_error(complaint) for complaint in complaints)]
-    return Invalid(errors[0].detail if errors else None, errors=tuple(errors))
-
-
-_CODES = {"missing": "missing", "value_error": "invalid", "extra_forbidden": "unknown_member"}
-
-
-def _field_error(complaint: dict[str, Any]) -> FieldError:
-    where = [part for part in complaint["loc"] if part not in ("body", "query", "path", "header")]
-    pointer = "#"
-    for part in where:
-        pointer = step(pointer, part)
-    detail = str(complaint["msg"]).removeprefix("Value error, ")
-    said = "is required" if complaint["type"] == "missing" else detail[:1].lower() + detail[1:]
-    return FieldError(pointer, _CODES.get(complaint["type"], complaint["type"]), f"{pointer[2:] or 'body'}: {said}")
 
 
 # -- who is calling

@@ -3,7 +3,7 @@
 import json
 from datetime import datetime
 from pathlib import Path as FilePath
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import structlog
 from fastapi import APIRouter, Header, Path, Query, Request
@@ -30,7 +30,16 @@ from voice.api.parts import (
     sender_of,
 )
 from voice.api.reading import JSON, Body, form_call, read_body, typed
-from voice.api.schemas import WAIT_MAX_S, PlaceCallForm, PlaceCallIn, _moment
+from voice.api.schemas import (
+    WAIT_MAX_S,
+    CallCursor,
+    CauseName,
+    PlaceCallForm,
+    PlaceCallIn,
+    RefIdText,
+    TrunkId,
+    _moment,
+)
 from voice.call_object import call_object
 from voice.calls import Call
 from voice.sending import Receipt
@@ -169,16 +178,16 @@ async def find(
     principal: MayRead,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
     cursor: Annotated[
-        str | None,
-        Query(pattern="^call_[0-9A-HJKMNP-TV-Z]{26}$", description="`next_cursor` of the page before, unchanged."),
+        CallCursor | None,
+        Query(description="`next_cursor` of the page before, unchanged."),
     ] = None,
     status: Annotated[replies.Status | None, Query()] = None,
-    hangup_cause: Annotated[str | None, Query(pattern="^[a-z_]{1,40}$", examples=["user_busy"])] = None,
+    hangup_cause: Annotated[CauseName | None, Query(examples=["user_busy"])] = None,
     to_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
     from_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
-    ref_id: Annotated[str | None, Query(pattern="^(msg_)?[0-9a-z]{25}$")] = None,
+    ref_id: Annotated[RefIdText | None, Query()] = None,
     client_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-    trunk_id: Annotated[str | None, Query(pattern="^[A-Za-z0-9_.-]{1,64}$")] = None,
+    trunk_id: Annotated[TrunkId | None, Query()] = None,
     created_gte: Annotated[
         str | None, Query(alias="created_at[gte]", json_schema_extra={"format": "date-time"})
     ] = None,
@@ -259,9 +268,7 @@ async def ladder(
     api: ApiParts,
     principal: MayRead,
     call_id: CallId,
-    form: Annotated[
-        str | None, Query(alias="format", pattern="^(json|text)$", description="Stronger than Accept.")
-    ] = None,
+    form: Annotated[Literal["json", "text"] | None, Query(alias="format", description="Stronger than Accept.")] = None,
 ) -> Response:
     """What crossed the wire, in order, with the time between the messages."""
     kind = {"json": JSON, "text": "text/plain"}.get(form or "") or wants(request, JSON, "text/plain")

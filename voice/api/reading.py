@@ -11,8 +11,8 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
+from messaging.complaints import invalid_from
 from messaging.errors import BadRequest, FieldError, Invalid, InvalidJson, UnsupportedMediaType
-from messaging.http import invalid_from
 from messaging.strict_json import COMPLAINTS_MAX, complaints_about, read_object, shown, step
 
 M = TypeVar("M", bound=BaseModel)

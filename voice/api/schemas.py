@@ -10,7 +10,10 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -66,6 +69,21 @@ def _numbers(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def said(words: str) -> WrapValidator:
+    """What the pattern before it tells machines, for people: `words` begin with "should"."""
+
+    def check(value: object, read: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return read(value)
+        except ValidationError as e:
+            kinds = {complaint["type"] for complaint in e.errors(include_url=False, include_input=False)}
+            if kinds != {"string_pattern_mismatch"}:
+                raise
+            raise PydanticCustomError("string_pattern_mismatch", words) from None
+
+    return WrapValidator(check)
+
+
 Whole = Annotated[int, BeforeValidator(_whole)]
 RingTimeout = Annotated[int, Field(ge=5, le=300), BeforeValidator(_whole)]
 MaxDuration = Annotated[int, Field(ge=5, le=3600), BeforeValidator(_whole)]
@@ -101,12 +119,47 @@ _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$"  # BCP 47, as far as anyb
 Language = Annotated[
     str,
     StringConstraints(pattern=_LANGUAGE),
+    said("should be a language tag like en-gb"),
     WithJsonSchema({"type": "string", "format": "language-tag", "pattern": _LANGUAGE, "examples": ["en-gb"]}),
 ]
-Voice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:+-]{1,60}$")]
-TrunkId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Voice = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.:+-]{1,60}$"),
+    said("should be the name of a voice, or male or female"),
+]
+TrunkId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$"),
+    said("should be the id of a trunk: 1 to 64 letters, digits, and _ . -"),
+]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Keys = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,16}$")]
+Keys = Annotated[
+    str, StringConstraints(pattern=r"^[0-9*#A-D]{1,16}$"), said("should be 1 to 16 keys of 0-9, *, # and A-D")
+]
+CallCursor = Annotated[
+    str,
+    StringConstraints(pattern="^call_[0-9A-HJKMNP-TV-Z]{26}$"),
+    said("should be next_cursor of the page before, unchanged"),
+]
+RecipientCursor = Annotated[
+    str, StringConstraints(pattern="^r[0-9]{1,8}$"), said("should be next_cursor of the page before, unchanged")
+]
+RefIdText = Annotated[
+    str,
+    StringConstraints(pattern="^(msg_)?[0-9a-z]{25}$"),
+    said("should be a ref_id: 25 digits and small letters, with or without msg_ in front"),
+]
+CauseName = Annotated[str, StringConstraints(pattern="^[a-z_]{1,40}$"), said("should be a hangup_cause like user_busy")]
+Seconds = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{1,2}(\.[0-9]{1,3})?s?$"), said("should be seconds like 10 or 10s")
+]
+
+
+Press = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9*#A-D]{1,16}(@[0-9]{1,3}(\.[0-9])?s)?$"),
+    said("should be keys like 1, or keys at a moment like 1@3s"),
+]
 
 
 class Shape(BaseModel):
@@ -127,7 +180,7 @@ class SandboxIn(Shape):
     """What the catch-all phone does on this call (test keys only)."""
 
     answer_after: float | None = Field(default=None, ge=0, le=120, description="Seconds of ringing.")
-    press: Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,16}(@[0-9]{1,3}(\.[0-9])?s)?$")] | None = Field(
+    press: Press | None = Field(
         default=None, description="Keys after the prompt, or at a moment: `1@3s`.", examples=["1", "1@3s"]
     )
     hangup_after: float | None = Field(default=None, ge=0, le=600, description="Seconds after the answer.")
