@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 
 from messaging.http import Doorkeeper, Reading, install_error_handlers
@@ -53,6 +53,10 @@ def _add_docs(app: FastAPI) -> None:
         pages["docs"] = html
         return HTMLResponse(html, headers={"Content-Security-Policy": reference.CSP})
 
+    async def front() -> Response:
+        return RedirectResponse("/docs")
+
+    app.add_api_route("/", front, include_in_schema=False)
     app.add_api_route("/openapi.json", openapi, include_in_schema=False)
     app.add_api_route("/docs", docs, include_in_schema=False)
 

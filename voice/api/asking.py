@@ -35,7 +35,7 @@ def asked(
         callback_data=body.callback_data,
         trunk_id=body.trunk_id,
         source=source,
-        warnings=warnings,
+        warnings=(*warnings, *_idle_callback(api, body)),
         dry_run=body.dry_run,
     )
 
@@ -60,6 +60,15 @@ def _callback(body: Spoken) -> Callback | None:
     return Callback(
         body.callback_url, CallbackFormat(body.callback_format), events=tuple(dict.fromkeys(body.callback_events))
     )
+
+
+def _idle_callback(api: Api, body: Spoken) -> list[str]:
+    """How to call back, without an address to call: nobody would notice before the callback did not come."""
+    if body.callback_url is not None:
+        return []
+    there = "the account's own address has its own" if api.settings.account.callback_url else "the account has none"
+    idle = [name for name in ("callback_format", "callback_events") if name in body.model_fields_set]
+    return [f"{name} was ignored: it goes with callback_url, which is missing, and {there}" for name in idle]
 
 
 def _wrong_language(api: Api, body: Spoken) -> list[FieldError]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.settings import Settings, Speech, Webhooks
+from config.settings import Account, Settings, Speech, Webhooks
 from tests.api_door import LIVE_KEY, Door, bearer, open_door
 from voice.compose import media_refusal
 from voice.messages import CallbackFormat
@@ -171,6 +171,24 @@ async def test_unknown_members_are_ignored_and_named_with_what_was_meant(door: D
         "there is no 'digit_max' in gather (did you mean 'digits_max'?): ignored",
         "there is no '🐘': ignored",
     ]
+
+
+async def test_how_to_call_back_without_an_address_is_warned_of(door: Door, tmp_path: Path) -> None:
+    body = {**HELLO, "callback_format": "9bits"}
+
+    lonely = (await door.post("/v1/sendvoice", body)).json()["warnings"]
+    complete = await door.post("/v1/sendvoice", {**body, "callback_url": "https://example.com/h"})
+    header = (await door.post("/v1/calls", {**HELLO, "callback_events": ["call.dtmf"]})).headers["x-warnings"]
+
+    assert lonely == [
+        "callback_format was ignored: it goes with callback_url, which is missing, and the account has none"
+    ]
+    assert complete.json()["warnings"] == []
+    assert header.startswith("callback_events was ignored")
+    account = Account(caller_ids=("12025550199",), callback_url="https://example.com/own")
+    async with open_door(tmp_path, settings=Settings(account=account)) as other:
+        (said,) = (await other.post("/v1/sendvoice", body)).json()["warnings"]
+    assert said.endswith("the account's own address has its own")
 
 
 async def test_a_dry_run_judges_and_renders_but_stores_nothing(door: Door) -> None:

@@ -203,4 +203,10 @@ async def test_the_docs_can_be_switched_off(tmp_path: Path) -> None:
             update={"http": door.api.settings.http.model_copy(update={"docs": False})}
         )
     async with open_door(tmp_path, settings=settings) as door:
-        assert [(await door.get(path)).status_code for path in ("/docs", "/openapi.json")] == [404, 404]
+        assert [(await door.get(path)).status_code for path in ("/", "/docs", "/openapi.json")] == [404] * 3
+
+
+async def test_the_front_door_leads_to_the_docs_when_there_are_any(door: Door) -> None:
+    answer = await door.get("/", headers={"Authorization": ""})
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
