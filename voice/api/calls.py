@@ -1,15 +1,14 @@
-"""/v1/calls: place one call, find calls, read everything known about one, end it."""
+"""/v1/calls: place one call, read everything known about one, end it. Finding them: finding.py."""
 
 import json
-from datetime import datetime
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
-from messaging.errors import FieldError, Invalid, NotFound, Unavailable
+from messaging.errors import Invalid, NotFound, Unavailable
 from messaging.http import header_text, preferred_wait, wants
 from sip import ladder as sip_ladder
 from voice.api import replies
@@ -26,32 +25,24 @@ from voice.api.parts import (
     following,
     has_room_to_follow,
     known_call,
-    known_ref,
     sender_of,
 )
 from voice.api.reading import JSON, Body, form_call, read_body, typed
 from voice.api.schemas import (
     WAIT_MAX_S,
-    CallCursor,
-    CauseName,
     PlaceCallForm,
     PlaceCallIn,
-    RefIdText,
-    TrunkId,
-    _moment,
 )
 from voice.call_object import call_object
 from voice.calls import Call
 from voice.sending import Receipt
 from voice.sending import Request as Order
-from voice.store import Accepted, CallFilter
+from voice.store import Accepted
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
-PAGE_DEFAULT, PAGE_MAX = 25, 200
 WAV = "audio/wav"
-STATUSES = get_args(replies.Status)
 
 CallId = Annotated[
     str,
@@ -160,73 +151,6 @@ def queued(receipt: Receipt, order: Order, owner: str) -> Call:
         client_reference=order.client_reference,
         callback_data=order.callback_data,
     )
-
-
-def _word(values: tuple[str, ...]) -> dict[str, Any]:
-    return {"json_schema_extra": {"enum": list(values)}}
-
-
-@router.get(
-    "",
-    operation_id="listCalls",
-    summary="Find calls, newest first",
-    responses=answers({200: ("One page.", as_json(replies.CallPageOut))}),
-)
-async def find(
-    request: Request,
-    api: ApiParts,
-    principal: MayRead,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[
-        CallCursor | None,
-        Query(description="`next_cursor` of the page before, unchanged."),
-    ] = None,
-    status: Annotated[replies.Status | None, Query()] = None,
-    hangup_cause: Annotated[CauseName | None, Query(examples=["user_busy"])] = None,
-    to_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
-    from_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
-    ref_id: Annotated[RefIdText | None, Query()] = None,
-    client_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-    trunk_id: Annotated[TrunkId | None, Query()] = None,
-    created_gte: Annotated[
-        str | None, Query(alias="created_at[gte]", json_schema_extra={"format": "date-time"})
-    ] = None,
-    created_lt: Annotated[str | None, Query(alias="created_at[lt]", json_schema_extra={"format": "date-time"})] = None,
-) -> Response:
-    """Test keys see sandbox calls, live keys live ones."""
-    wants(request, JSON)
-    which = CallFilter(
-        status=status,
-        hangup_cause=hangup_cause,
-        to_number=_digits(to_number),
-        from_number=_digits(from_number),
-        ref_id=known_ref(ref_id) if ref_id else None,
-        client_reference=client_reference,
-        trunk_id=trunk_id,
-        created_gte=_time("created_at[gte]", created_gte),
-        created_lt=_time("created_at[lt]", created_lt),
-    )
-    page = await api.sending.calls(principal.owner, which, cursor, limit)
-    data = [call_object(call) for call in page.calls]
-    return JSONResponse({"data": data, "page": {"count": len(data), "size": limit}, "next_cursor": page.cursor})
-
-
-def _digits(number: str | None) -> str | None:
-    if number is None:
-        return None
-    bare = number.strip().removeprefix("+")
-    return bare.removeprefix("00")
-
-
-def _time(name: str, text: str | None) -> datetime | None:
-    try:
-        return None if text is None else _moment(text)
-    except ValueError as e:
-        raise _wrong(name, str(e)) from e
-
-
-def _wrong(name: str, detail: str) -> Invalid:
-    return Invalid(f"{name}: {detail}", errors=(FieldError(f"#/{name}", "invalid", f"{name}: {detail}"),))
 
 
 @router.get(

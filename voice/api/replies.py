@@ -93,6 +93,10 @@ class PageOut(BaseModel):
     size: int = Field(description="The limit that was applied.")
 
 
+class NumberedPageOut(PageOut):
+    number: int | None = Field(description="Null behind a cursor, which does not count.")
+
+
 class RecipientOut(BaseModel):
     index: int
     to_number: str
@@ -156,7 +160,7 @@ class CallOut(BaseModel):
 
 class CallPageOut(BaseModel):
     data: list[CallOut]
-    page: PageOut
+    page: NumberedPageOut
     next_cursor: str | None
 
 
