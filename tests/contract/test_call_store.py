@@ -113,6 +113,22 @@ async def test_nobody_reads_what_belongs_to_somebody_else(store: CallStore) -> N
     assert await store.message(None, ref_id) == intake.message
 
 
+async def test_a_message_remembers_that_all_of_it_is_to_be_canceled(store: CallStore) -> None:
+    intake = an_intake(2)
+    await store.accept(intake)
+    ref_id = intake.message.ref_id
+
+    await store.intend(intake.calls[0].call_id, Intent.CANCEL)
+    one = await store.tally(ref_id)
+    await store.intend_all(ref_id, Intent.CANCEL)
+    all_of_it = await store.tally(ref_id)
+    await store.intend_all(ref_id, Intent.NONE)
+    taken_back = await store.tally(ref_id)
+
+    assert (one.canceling, all_of_it.canceling, taken_back.canceling) == (False, True, False)
+    assert all_of_it.status is MessageStatus.ACCEPTED
+
+
 # -- lease
 
 

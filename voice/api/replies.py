@@ -77,6 +77,7 @@ class MessageOut(BaseModel):
     message: str
     ref_id: str
     status: Literal["accepted", "processing", "finished", "canceled"]
+    canceling: bool = Field(description="Cancel was asked for, and some recipients have no outcome yet.")
     accepted_at: str
     send_at: str
     valid_until: str

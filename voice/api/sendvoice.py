@@ -159,9 +159,12 @@ def _message(progress: Progress) -> dict[str, Any]:
     message, tally = progress.message, progress.tally
     return {
         "status_code": 200,
-        "message": _SAID[tally.status],
+        "message": f"Being canceled: {tally.pending} of {tally.total} still to end"
+        if tally.canceling
+        else _SAID[tally.status],
         "ref_id": message.ref_id,
         "status": tally.status.value,
+        "canceling": tally.canceling,
         "accepted_at": rfc3339(message.created_at),
         "send_at": rfc3339(message.due_at),
         "valid_until": rfc3339(message.valid_until),

@@ -91,6 +91,22 @@ async def test_cancel_asks_for_the_end_of_every_call(door: Door) -> None:
     }
 
 
+async def test_a_message_says_that_it_is_being_canceled_until_everybody_has_an_end(door: Door) -> None:
+    sent = (await door.post("/v1/sendvoice", {**HELLO, "send_at": "2026-01-01"})).json()
+    before = (await door.get(sent["status_url"])).json()
+
+    canceled = (await door.post(f"/v1/sendvoice/{sent['ref_id']}/cancel")).json()
+    status = (await door.get(sent["status_url"])).json()
+    await door.answer_and_end()
+    after = (await door.get(sent["status_url"])).json()
+    again = (await door.post(f"/v1/sendvoice/{sent['ref_id']}/cancel")).json()
+
+    assert [one["canceling"] for one in (before, canceled, status, after, again)] == [False, True, True, False, False]
+    assert canceled == status
+    assert (status["status"], status["message"]) == ("accepted", "Being canceled: 1 of 1 still to end")
+    assert after["message"] == "Every recipient has its outcome"
+
+
 async def test_bad_numbers_in_a_good_batch_are_named_and_the_rest_is_sent(door: Door) -> None:
     body = (await door.post("/v1/sendvoice", {"to": ["12025550100", "0802"], "text": "Hello"})).json()
 
