@@ -11,6 +11,16 @@ Status = Literal[
 Fault = Literal["person", "request", "account", "trunk", "network", "us"]
 
 
+EVENTS: dict[str, str] = {
+    "call.queued": "Stored; also when a dialer put it back undialled.",
+    "call.dialing": "Just before the INVITE is sent.",
+    "call.ringing": "180 or 183 arrived; may be skipped.",
+    "call.answered": "200 OK arrived.",
+    "call.dtmf": "A key was pressed.",
+    "call.ended": "Final; exactly one per call.",
+}
+
+
 class FieldProblem(BaseModel):
     pointer: str = Field(description="JSON pointer fragment.", examples=["#/to/3"])
     code: str = Field(examples=["too_short"])

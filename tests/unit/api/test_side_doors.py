@@ -4,12 +4,15 @@ import asyncio
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from messaging.webhooks import new_secret, sign
 from tests.api_door import LIVE_KEY, PLAIN_KEY, Door, bearer, open_door
 from tests.until import time_passes
 from voice.api.parts import Check
+from voice.api.schemas import EventType
 from voice.store import Heard
 
 HELLO = {"to": "12025550110", "text": "Press one"}
@@ -184,6 +187,26 @@ async def test_the_examples_in_the_description_work(door: Door) -> None:
             assert answer.status_code in (200, 202), (path, answer.text)
             tried += 1
     assert tried >= 6
+
+
+async def test_the_description_has_a_webhook_for_each_event(door: Door) -> None:
+    document = (await door.get("/openapi.json")).json()
+
+    assert set(document["webhooks"]) == set(get_args(EventType))
+    ended = document["webhooks"]["call.ended"]["post"]
+    envelope, flat = ended["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
+    assert envelope["properties"]["type"] == {"const": "call.ended"}
+    assert flat == envelope["properties"]["data"] == {"$ref": "#/components/schemas/CallOut"}
+    signed = sign([new_secret()], "evt_1", "{}", door.api.clock.now())
+    assert {header["name"] for header in ended["parameters"]} == set(signed)
+
+
+async def test_a_503_is_described_as_more_than_shutting_down(door: Door) -> None:
+    document = (await door.get("/openapi.json")).json()
+
+    named = document["paths"]["/v1/calls"]["post"]["responses"]["503"]["$ref"].rpartition("/")[2]
+    said = document["components"]["responses"][named]["description"]
+    assert all(reason in said for reason in ("store", "shut down", "trunk"))
 
 
 async def test_the_reference_page_asks_nobody_else_for_anything(door: Door) -> None:
