@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
 CSV = "text/csv"
 PAGE_DEFAULT, PAGE_MAX = 25, 200
-NUMBERED_MOST = 20_000  # calls up to the end of a numbered page: each is read again for every page; a cursor reads none
+NUMBER_MAX = 100  # pages: all before a numbered one are read again each time; a cursor goes on where it stood
 
 AnsweredBy = Literal["human", "machine", "fax", "unknown"]
 
@@ -84,15 +84,14 @@ async def find(
     cursor: Annotated[CallCursor | None, Query(description="`next_cursor` of the page before, unchanged.")] = None,
     page: Annotated[
         int | None,
-        Query(ge=1, le=NUMBERED_MOST, description=f"Instead of a cursor, as far as call {NUMBERED_MOST}."),
+        Query(ge=1, le=NUMBER_MAX, description="Instead of a cursor, which goes on after it."),
     ] = None,
 ) -> Response:
     """By the moment they were created. Test keys see sandbox calls, live keys live ones. CSV knows no pages."""
     if wants(request, JSON, CSV) == CSV:
         return await _csv(api, principal.owner, which)
-    if page is not None and (cursor is not None or page * limit > NUMBERED_MOST):
-        said = "goes without cursor" if cursor else f"reaches to call {NUMBERED_MOST}; go on with next_cursor"
-        raise _wrong("page", said)
+    if page is not None and cursor is not None:
+        raise _wrong("page", "goes without cursor")
     number = page or (None if cursor else 1)
     found = await _numbered(api, principal.owner, which, page or 1, limit, cursor)
     data = [call_object(call) for call in found.calls]

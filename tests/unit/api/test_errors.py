@@ -55,7 +55,7 @@ async def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
         ("GET", "/v1/calls?limit=1&limit=2", 422, "INVALID"),
         ("GET", "/v1/calls?cursor=x", 422, "INVALID"),
         ("GET", "/v1/calls?page=0", 422, "INVALID"),
-        ("GET", "/v1/calls?page=801", 422, "INVALID"),
+        ("GET", "/v1/calls?page=101", 422, "INVALID"),
         ("GET", f"/v1/calls?page=2&cursor={CALL}", 422, "INVALID"),
         ("GET", "/v1/calls?start_at[gte]=noon", 422, "INVALID"),
         ("GET", "/v1/calls?tag=x", 422, "INVALID"),
