@@ -40,10 +40,14 @@ def demo(
     to: Annotated[str, typer.Option(help="Another number of the catch-all phone; see: tocsin magic.")] = "12025550110",
 ) -> None:
     """Ring a phone here, hear it, get the signed webhook."""
+    from voice.cli.interrupts import Interrupts
+
+    interrupts = Interrupts()  # before what takes long to load
+
     from voice.cli.demo import run
 
     once = not sys.stdout.isatty() if once is None else once  # without a terminal nobody can press Ctrl-C
-    raise typer.Exit(run(once=once, as_json=as_json, port=port, data=data, to=to))
+    raise typer.Exit(run(interrupts, once=once, as_json=as_json, port=port, data=data, to=to))
 
 
 @app.command()
