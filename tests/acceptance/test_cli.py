@@ -1,21 +1,25 @@
 """Every other command as a person types it: its words, its exit code, and never a traceback."""
 
 import asyncio
+import io
+import os
 import re
 import sys
 import time
+import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from tests.command import Said, tocsin, towards
+from tests.command import Said, started, tocsin, towards
 from tests.service import Service, running
 from voice.explain import Exit
 
 pytestmark = [pytest.mark.sip, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
 
+ROOT = Path(__file__).resolve().parents[2]
 NOBODY = "http://127.0.0.1:9"  # discard: nothing listens there
 
 
@@ -39,6 +43,11 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         (("nonsense",), Exit.USAGE, "nonsense"),
         (("say", "x", "--speed", "9"), Exit.USAGE, "--speed"),
         (("say", "x", "-o", "/nowhere/x.wav"), Exit.UNEXPECTED, "/nowhere/x.wav"),
+        (("say", ""), Exit.USAGE, "nothing to say"),
+        (("say", "x" * 2000), Exit.USAGE, "2000 characters"),
+        (("say", "x", "--language", "tlh"), Exit.USAGE, "'tlh'"),
+        (("say", "<speak>x", "--ssml"), Exit.USAGE, "not well-formed"),
+        (("say", "<voice>x</voice>", "--ssml"), Exit.USAGE, "voice"),
         (("explain", "OVER_LIMT"), Exit.NOT_FOUND, "OVER_LIMIT"),
         (("keys", "create", "--expires-days", "500"), Exit.USAGE, "--expires-days"),
         (("keys", "list", "--data", "/nowhere"), Exit.CONFIG, "no service is running"),
@@ -172,6 +181,55 @@ async def test_say_writes_a_file_that_sounds(tmp_path: Path) -> None:
     assert said.code == 0
     assert said.json["seconds"] > 0.5
     assert file.stat().st_size > 8000
+
+
+async def test_say_that_finds_no_voice_is_no_fault_of_the_text(tmp_path: Path) -> None:
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite", "TOCSIN_DATA_DIR": str(tmp_path), "PATH": "/nowhere"}
+    said = await tocsin("say", "Hello there.", "-o", str(tmp_path / "x.wav"), **environ)
+
+    assert said.code == Exit.UNEXPECTED
+    assert "flite is installed here" in said.err
+
+
+async def test_say_tells_which_voice_it_could_not_use(tmp_path: Path) -> None:
+    file = str(tmp_path / "hello.wav")
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite", "TOCSIN_DATA_DIR": str(tmp_path)}
+    words = await tocsin("say", "Hello there.", "--voice", "nosuch", "-o", file, **environ)
+    table = await tocsin("say", "Hello there.", "--voice", "nosuch", "-o", file, "--json", **environ)
+
+    assert (words.code, table.code) == (0, 0)
+    assert re.fullmatch(r"tocsin: warning: .*nosuch.*\n", words.err)
+    assert table.err == ""
+    assert "nosuch" in table.json["warnings"][0]
+
+
+async def test_say_leaves_nothing_but_the_wav(tmp_path: Path) -> None:
+    """Rendered audio is kept in the user's cache; without one, nowhere."""
+    here, cache = tmp_path / "here", tmp_path / "cache"
+    here.mkdir()
+    for place in (str(cache), "/proc/nowhere"):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "voice", "say", "Hello there.",
+            cwd=here, stdout=asyncio.subprocess.DEVNULL,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": place, "TMPDIR": str(tmp_path)}
+            | {"TOCSIN_SPEECH__ENGINES": "flite,espeak-ng"},
+        )  # fmt: skip
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+
+        assert [path.name for path in here.iterdir()] == ["out.wav"]
+    assert [path.suffix for path in cache.rglob("*flite*") if path.is_file()].count(".wav") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "here"]
+
+
+async def test_say_writes_to_stdout_when_asked(tmp_path: Path) -> None:
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite,espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path)}
+    process = await started("say", "Hello there.", "-o", "-", **environ)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+
+    assert process.returncode == 0
+    with wave.open(io.BytesIO(out)) as sound:
+        assert sound.getnframes() > sound.getframerate() / 2
+    assert "flite" in err.decode()
 
 
 async def test_magic_lists_every_number_and_what_it_does() -> None:

@@ -157,6 +157,30 @@ async def test_a_demo_that_is_ended_while_it_starts_leaves_nothing(place: Path, 
     assert _left_behind(mark) == []
 
 
+async def test_a_demo_whose_terminal_was_closed_cleans_up(place: Path) -> None:
+    """Whatever it then prints is an error, which must not keep it from ending in order."""
+    mark = f"tocsin-closed-{os.getpid()}"
+    ours, terminal = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "voice", "demo", "--stay",
+        env=os.environ | {"TMPDIR": str(place), "TEST_MARK": mark}, stdout=terminal, stderr=terminal,
+    )  # fmt: skip
+    os.close(terminal)
+    try:
+        said = b""
+        while b"Ctrl-C stops" not in said:
+            said += await asyncio.to_thread(os.read, ours, 4096)
+        os.close(ours)
+        process.send_signal(signal.SIGHUP)
+        await asyncio.wait_for(process.wait(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+    assert list(place.iterdir()) == []
+    assert _left_behind(mark) == []
+
+
 @pytest.mark.parametrize(("to", "word"), [("abc", "digits only"), ("112", "Emergency"), ("", "--to")])
 async def test_a_number_that_nobody_can_call_is_refused_before_anything_starts(to: str, word: str) -> None:
     code, out, err = await demo("--once", "--to", to)

@@ -136,7 +136,7 @@ def call(
 @app.command()
 def say(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
-    output: Annotated[str, typer.Option("-o", "--output", help="The WAV to write.")] = "out.wav",
+    output: Annotated[str, typer.Option("-o", "--output", help="The WAV to write; - is stdout.")] = "out.wav",
     language: Annotated[str, typer.Option(help="en-gb, fr, de …")] = "en-gb",
     voice: Annotated[str | None, typer.Option(help="A voice, as in flite:slt.")] = None,
     speed: Annotated[float, typer.Option(min=0.5, max=2.0, help="0.5 to 2.0.")] = 1.0,
@@ -157,7 +157,7 @@ def explain(
     code: Annotated[str, typer.Argument(metavar="CODE", help="486, OVER_LIMIT, worker_lost …")], as_json: Json = False
 ) -> None:
     """What a SIP code, cause or error code means."""
-    from voice.cli.say import run_explain
+    from voice.cli.lookup import run_explain
 
     raise typer.Exit(run_explain(code, as_json=as_json))
 
@@ -165,7 +165,7 @@ def explain(
 @app.command()
 def magic(as_json: Json = False) -> None:
     """The catch-all phone's magic numbers."""
-    from voice.cli.say import run_magic
+    from voice.cli.lookup import run_magic
 
     raise typer.Exit(run_magic(as_json=as_json))
 

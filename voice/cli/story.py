@@ -1,5 +1,6 @@
 """What the demo prints for a person."""
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 
@@ -37,9 +38,11 @@ class Story:
         self.say(f"  {self._coloured('✓', '32') if good else self._coloured('✗', '31')} {text}")
 
     def stopping(self) -> None:
-        """Said once, at once: calls that are up may take a few seconds to end."""
-        if not self.is_stopping:
-            self.is_stopping = True
+        """Said once, at once: calls that are up may take a few seconds to end. A terminal that is gone is no error."""
+        if self.is_stopping:
+            return
+        self.is_stopping = True
+        with contextlib.suppress(OSError):
             if self.mid_line:
                 self.mid_line = False
                 self.say()
