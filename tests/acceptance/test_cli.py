@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from messaging.embedded import embedded_url
 from tests.command import Said, started, tocsin, towards
 from tests.service import Service, running
 from voice.explain import Exit
+from voice.serve import VALKEY
 
 pytestmark = [pytest.mark.sip, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
 
@@ -252,8 +254,11 @@ async def test_doctor_finds_this_machine_fit(tmp_path: Path) -> None:
         "files",
         "trunks",
         "port",
+        "clock",
     }
     assert all(row["ok"] for row in said.json)
+    (lines,) = [row["detail"] for row in said.json if row["name"] == "lines"]
+    assert re.search(r", [2-9] calls per process", lines)  # the wheel was compiled for 4
 
 
 async def test_doctor_says_when_no_voice_speaks(tmp_path: Path) -> None:
@@ -263,6 +268,51 @@ async def test_doctor_says_when_no_voice_speaks(tmp_path: Path) -> None:
     assert said.code == Exit.UNEXPECTED
     assert "no engine speaks" in said.out
     assert "apt-get install flite" in said.out
+
+
+async def test_doctor_marks_the_engine_that_is_silent_while_another_speaks(tmp_path: Path) -> None:
+    """A flite that is there and ends at once."""
+    flite = tmp_path / "flite"
+    flite.write_text("#!/bin/sh\nexit 1\n")
+    flite.chmod(0o755)
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite,espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_HTTP__PORT": "0"}
+    said = await tocsin("doctor", PATH=f"{tmp_path}:{os.environ['PATH']}", **environ)
+
+    assert said.code == Exit.OK
+    assert re.search(r"^  ! voice +flite: not now", said.out, re.MULTILINE)
+    assert re.search(r"^  ✓ voice +espeak-ng", said.out, re.MULTILINE)
+
+
+async def test_doctor_beside_a_service_knows_its_port_and_its_store(service: Service) -> None:
+    environ = {
+        "TOCSIN_SPEECH__ENGINES": "espeak-ng",
+        "TOCSIN_DATA_DIR": str(service.data),
+        "TOCSIN_HTTP__PORT": service.url.rpartition(":")[2],
+        "TOCSIN_REDIS_URL": embedded_url(service.data / VALKEY),
+    }
+    said = await tocsin("doctor", "--json", **environ)
+    told = {row["name"]: row for row in said.json}
+
+    assert said.code == Exit.OK
+    assert (told["port"]["ok"], told["port"]["detail"].endswith("Tocsin runs there")) == (True, True)
+    assert re.match(r"0\.\d\d s (behind|ahead of) the store's clock; ", told["clock"]["detail"])
+
+
+async def test_doctor_finds_somebody_else_on_our_port(tmp_path: Path) -> None:
+    """One that answers, with something that is not ours."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    stranger = await asyncio.start_server(answer, "127.0.0.1", 0)
+    environ = {"TOCSIN_SPEECH__ENGINES": "espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path)}
+    async with stranger:
+        port = str(stranger.sockets[0].getsockname()[1])
+        said = await tocsin("doctor", TOCSIN_HTTP__PORT=port, **environ)
+
+    assert said.code == Exit.UNEXPECTED
+    assert re.search(rf"^  ✗ port +127.0.0.1:{port}: Address already in use", said.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("arguments", [(), ("keys",)])

@@ -174,7 +174,8 @@ def magic(as_json: Json = False) -> None:
 def doctor(as_json: Json = False) -> None:
     """Check this machine; say how to mend what is wrong.
 
-    Settings, voices, PJSIP, the store and what it promises, disk, ports.
+    Settings, voices, PJSIP, the store and what it promises, disk, trunks,
+    ports, clock.
     """
     from voice.cli.doctor import run_doctor
 
