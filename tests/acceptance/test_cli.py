@@ -106,6 +106,20 @@ async def test_a_broken_trunk_file_is_named_with_its_place(tmp_path: Path, conte
     assert said.err.startswith(f"tocsin: trunks: {trunks}: ")
 
 
+async def test_a_password_in_the_trunk_file_is_told_once_by_all_processes(tmp_path: Path) -> None:
+    trunks = tmp_path / "trunks.toml"
+    login = 'host = "127.0.0.1"\nusername = "u"\npassword = { plain = "x" }\n'
+    trunks.write_text(f"[trunks.lagos-1]\n{login}[trunks.abuja]\n{login}")
+    async with running(tmp_path / "data", TOCSIN_TRUNKS=str(trunks)) as service:
+        await service.stop()
+
+    told = [line for line in service.log if "a password stands in" in line]
+    assert [name for line in told for name in ("lagos-1", "abuja") if f"[trunks.{name}]" in line] == [
+        "lagos-1",
+        "abuja",
+    ]
+
+
 @pytest.mark.parametrize("role", ["api", "dialer", "courier", "phone"])
 async def test_a_role_alone_says_that_it_needs_a_store(tmp_path: Path, role: str) -> None:
     said = await tocsin(role, TOCSIN_DATA_DIR=str(tmp_path))
