@@ -174,14 +174,15 @@ async def probe_lines(settings: Settings) -> str:
     """Start one line process against nothing and tell what it said. Raises LinesDown."""
     nowhere = Trunk(id="probe", name="probe", uris=(TrunkUri("127.0.0.1", 9),))
     with tempfile.TemporaryDirectory(prefix="tocsin-probe-") as folder:
-        lines = Lines(nowhere, most=1, journal_dir=Path(folder))
+        lines = Lines(nowhere, most=settings.lines.most, journal_dir=Path(folder))
         try:
             await lines.start()
             ready = lines.status()[0].ready
         finally:
             await lines.aclose()
     warnings = "; ".join(ready.checks)
-    return f"PJSIP {ready.version}, {ready.capacity} calls per process" + (f" ({warnings})" if warnings else "")
+    calls = f"{ready.capacity} call{'s' if ready.capacity > 1 else ''}"
+    return f"PJSIP {ready.version}, {calls} per process" + (f" ({warnings})" if warnings else "")
 
 
 @contextlib.asynccontextmanager
