@@ -15,6 +15,7 @@ from functools import lru_cache
 
 from num2words import CONVERTER_CLASSES, num2words
 
+from media.codes import DIALLED, MASK
 from media.lexicon import CODE_COPULAS, CODE_NOUNS, CODE_OF, CODE_STEMS, CURRENCIES, MONEY_SAID, WORDS, Words
 
 _VARIANTS = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he", "in": "id"}
@@ -97,13 +98,7 @@ _LEAD = (
     rf"(?:[^.!?:;=0-9\n]{{0,40}}?(?:\s(?:{'|'.join(CODE_COPULAS)})(?=\s)|[:=]))?(?:\s(?:le|el|il|o|la)(?=\s))?\s{{0,2}}"
 )
 
-# **** 1234: what a card number ends in.
-_MASKED = r"(?<!\*)\*{3,16}(?:[ -]\*{3,16}){0,3}[ -]?(?P<ending>[0-9]{3,6})(?![\w*#])"
-# *901*00# and 9#; not *5 words in emphasis* and not #5.
-_DIALLED = (
-    r"(?<![\w.,*#])(?P<dialled>(?:\*(?=[0-9*]{0,20}[0-9])|#(?=[0-9*]{1,20}[*#])|[0-9]{1,20}(?=[*#]))"
-    r"[0-9*#]{1,30})(?![\w*#])(?! [^*#\n0-9]{1,40}\*)"
-)
+_MASKED = rf"{MASK}(?P<ending>[0-9]{{3,6}})(?![\w*#])"
 _CODE = (
     rf"(?P<lead>{_LEAD})"
     rf"(?P<code>[0-9]{{4,12}}(?:[ -][0-9]{{2,6}}){{0,4}}|[0-9]{{2,3}}(?:[ -][0-9]{{2,6}}){{1,5}}){_END}"
@@ -120,7 +115,7 @@ _WRITTEN = re.compile(
     "|".join(
         (
             _MASKED,
-            _DIALLED,
+            DIALLED,
             r"(?<!\S)(?P<sign>[*#])(?=[\s.,;!?)]|$)",
             _CODE,
             rf"(?<![\w.,:/'-])(?P<phone>{'|'.join(_TELEPHONES)})",

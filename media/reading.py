@@ -66,7 +66,7 @@ _GROUPS_KEPT = re.compile(
     r"(?<![\w.,:/+'-])(?<![0-9][ \u00a0\u2007\u2009\u202f])[1-9][0-9]{0,2}"
     r"(?:[\u00a0\u2007\u2009\u202f][0-9]{3}){1,4}(?![ \u00a0\u2007\u2009\u202f]?[0-9])"
 )
-_POWER = re.compile(r"(?<=[0-9)])([⁰¹²³⁴-⁹]{1,3})")
+_POWER = re.compile(r"(?<=[0-9)])(⁻?[⁰¹²³⁴-⁹]{1,3})|(?<=(?<![A-Za-z])[A-Za-z])([²³])")
 _SUPERSCRIPT = re.compile(r"(?<![A-Za-z])(k?m)([²³])")
 _AFTER_NFKC = str.maketrans(
     {
@@ -80,10 +80,10 @@ _AFTER_NFKC = str.maketrans(
 
 def _prepared(text: str) -> str:
     text = "".join(letter for letter in text if letter in "\n\t\r" or not _is_control(letter))
-    text = re.sub(r"(?<=[0-9]) {1,2}(?=[0-9]/)", " ", text.translate(_BEFORE_NFKC))
+    text = re.sub(r"(?<=[0-9]) {1,2}(?=[0-9]/)", " ", re.sub("[•●]{3,16}", "****", text).translate(_BEFORE_NFKC))
     text = _GROUPS_KEPT.sub(lambda match: re.sub(r"[^0-9]", "'", match[0]), text)
     text = _SUPERSCRIPT.sub(lambda match: ("sq" if match[2] == "²" else "cu") + match[1], text)
-    text = _POWER.sub(r"^\1", text)
+    text = _POWER.sub(r"^\1\2", text)
     text = unicodedata.normalize("NFKC", text).replace("⁄", "/").translate(_AFTER_NFKC)
     text = "".join(_digit(letter) for letter in text)
     text = re.sub(r"[\t\r\f\v ]{1,1000}", " ", text)
