@@ -126,6 +126,12 @@ _RULES: tuple[tuple[re.Pattern[str], Rule], ...] = (
     ),
     _rule(r"\b(?P<lead>(?:ending|ends)(?: in| with)? )(?P<phone>[0-9]{3,6})(?![\w%/:-]|[.,][0-9])", codes.phone),
     _rule(rf"\b(?P<lead>(?:{_STRONG})\b{_LINK})(?P<code>{_TOKEN % 2}){_COUNTED}", codes.code_said, re.I),
+    _rule(
+        rf"\b(?P<lead>(?:ticket|booking|order|invoice|case|policy|customer)\b{_LINK})"
+        rf"(?P<phone>[0-9]{{2,6}}(?:[ -][0-9]{{3,6}}){{1,5}})(?![\w%/:-]|[.,][0-9]){_COUNTED}{_BESIDE}",
+        codes.phone,
+        re.I,
+    ),
     _rule(rf"\b(?P<lead>(?:{_WEAK})\b{_LINK})(?P<code>{_TOKEN % 3}){_COUNTED}", codes.code_said, re.I),
     _rule(
         rf"(?P<lead>\b(?:code|pin|otp|passcode|password)\b[^.!?:;0-9\n]{{0,60}}?(?:\bis|:)\s{{0,2}})"

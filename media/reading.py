@@ -52,9 +52,10 @@ def spoken(text: str, language: str) -> str:
     Total: any string in, one line of letters, spaces and plain punctuation out; empty when there is nothing to say.
     `language` is BCP 47; only "en-us" puts months first.
     """
-    prepared = _prepared(text)
     tag = language.lower().replace("_", "-")
-    if tag == "en" or tag.startswith("en-"):
+    in_english = tag == "en" or tag.startswith("en-")
+    prepared = _prepared(text, in_english)
+    if in_english:
         return _tidy(english(prepared, Region(us=tag == "en-us")))
     return _tidy(numbers(prepared, tag), keep=_SIGNS_LEFT)
 
@@ -74,17 +75,26 @@ _AFTER_NFKC = str.maketrans(
     {
         "‘": "'", "’": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "`": "'",
         "‐": "-", "‑": "-", "‒": "-", "–": "-", "−": "-", "—": ", ", "―": ", ", "•": ", ", "·": " ", "→": ", ",
-        "|": ", ", "\\": " ", "±": " plus or minus ", "≤": " at most ", "≥": " at least ", "≈": " about ",
-        "×": "x", "÷": " divided by ", "√": " root ", "٫": ",", "٬": "'", "§": " section ", "№": "No. ", "\u00a0": " ",
+        "|": ", ", "\\": " ", "×": "x", "٫": ",", "٬": "'", "\u00a0": " ",
     }
 )  # fmt: skip
 
 
-def _prepared(text: str) -> str:
+_IN_ENGLISH = str.maketrans(
+    {
+        "±": " plus or minus ", "≤": " at most ", "≥": " at least ", "≈": " about ", "÷": " divided by ",
+        "√": " root ", "§": " section ", "№": "No. ",
+    }
+)  # fmt: skip
+
+
+def _prepared(text: str, in_english: bool) -> str:
     text = "".join(letter for letter in text if letter in "\n\t\r" or not _is_control(letter))
     text = re.sub(r"(?<=[0-9]) {1,2}(?=[0-9]/)", " ", re.sub("[•●]{3,16}", "****", text).translate(_BEFORE_NFKC))
     text = _GROUPS_KEPT.sub(lambda match: re.sub(r"[^0-9]", "'", match[0]), text)
-    text = _SUPERSCRIPT.sub(lambda match: ("sq" if match[2] == "²" else "cu") + match[1], text)
+    if in_english:
+        text = text.translate(_IN_ENGLISH)
+        text = _SUPERSCRIPT.sub(lambda match: ("sq" if match[2] == "²" else "cu") + match[1], text)
     text = _POWER.sub(r"^\1\2", text)
     text = unicodedata.normalize("NFKC", text).replace("⁄", "/").translate(_AFTER_NFKC)
     text = "".join(_digit(letter) for letter in text)
@@ -106,7 +116,7 @@ def _digit(letter: str) -> str:
 
 
 # Every engine has its own words for these in its languages; we have them in English.
-_SIGNS_LEFT = "%‰€$£¥₦₹₺₽₴°+&/@=#*^"
+_SIGNS_LEFT = "%‰€$£¥₦₹₺₽₴°+&/@=#*^±≤≥≈÷√§"
 
 
 def _tidy(text: str, keep: str = "") -> str:

@@ -79,6 +79,7 @@ SUMS = [
     ("10^3", "ten cubed"),
     ("10⁻³", "ten to the power of minus three"),
     ("x²", "x squared"),
+    ("±5", "plus or minus five"),
 ]
 NUMBERS = [
     ("555-0110", "five five five, zero one one zero"),
@@ -89,6 +90,8 @@ NUMBERS = [
     ("card ending in ****1234", "card ending in one two three four"),
     ("••••1234", "ending in one two three four"),
     ("VISA 4242", "VISA four two four two"),
+    ("Order 12 345 678", "Order one two, three four five, six seven eight"),
+    ("order 12 500 naira", "order twelve thousand five hundred naira"),
     ("account ending 4242", "account ending four two four two"),
     ("0044 20 7946 0018", "zero zero four four, two zero, seven nine four six, zero zero one eight"),
     ("1-800-FLOWERS", "one, eight zero zero, FLOWERS"),

@@ -21,6 +21,7 @@ SIMPLE = [
     ("yo", "Ẹ káàbọ̀ 5", "Ẹ káàbọ̀ 5"),
     ("hi", "आपके पास 5 संदेश हैं।", "आपके पास 5 संदेश हैं"),
     ("xx", "12 abc", "12 abc"),
+    ("fr", "5 m² ± 1", "cinq m^2 ± un"),
 ]
 DECIMALS = [
     ("it", "12,50", "dodici virgola cinque zero"),
