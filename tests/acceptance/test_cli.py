@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from messaging.embedded import embedded_url
-from tests.command import Said, started, tocsin, towards
+from tests.command import Said, on_terminal, started, tocsin, towards
 from tests.service import Service, running
 from voice.explain import Exit
 from voice.serve import VALKEY
@@ -273,6 +273,16 @@ async def test_doctor_finds_this_machine_fit(tmp_path: Path) -> None:
     assert all(row["ok"] for row in said.json)
     (lines,) = [row["detail"] for row in said.json if row["name"] == "lines"]
     assert re.search(r", [2-9] calls per process", lines)  # the wheel was compiled for 4
+
+
+async def test_doctor_says_on_a_terminal_what_it_looks_at(tmp_path: Path) -> None:
+    environ = {"TOCSIN_SPEECH__ENGINES": "espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_HTTP__PORT": "0"}
+    said, shown = await on_terminal("doctor", **environ)
+
+    assert said.code == Exit.OK
+    looked_at = list(dict.fromkeys(re.findall(r"looking at (\w+)  \d+ s", shown)))
+    assert looked_at == ["python", "voices", "lines", "store", "disk", "files", "trunks", "port", "clock"]
+    assert shown.endswith("\r\x1b[K")
 
 
 async def test_doctor_says_when_no_voice_speaks(tmp_path: Path) -> None:

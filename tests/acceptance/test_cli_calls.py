@@ -1,19 +1,16 @@
 """`tocsin call`: its exit code is how the call ended."""
 
 import asyncio
-import contextlib
 import json
-import os
 import re
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
 
-from tests.command import Said, ended, started, tocsin, towards
+from tests.command import Said, ended, on_terminal, started, tocsin, towards
 from tests.service import TEST_KEY, Service, running
 from voice.explain import Exit
 
@@ -99,30 +96,14 @@ async def test_what_a_test_key_cannot_have_is_told(service: Service) -> None:
 
 async def test_waiting_shows_on_a_terminal_how_far_the_call_is(service: Service) -> None:
     """A pipe stays quiet: that is in the first test of this file."""
-    ours, terminal = os.openpty()
-    environ = {"TERM": "xterm"} | towards(service)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "voice", "call", "12025550110", "--say", "Press one.", "--gather", "1", "--wait",
-        env=os.environ | environ, stdout=asyncio.subprocess.PIPE, stderr=terminal,
-    )  # fmt: skip
-    os.close(terminal)
-    shown = await asyncio.to_thread(_read_all, ours)
-    out, _ = await asyncio.wait_for(process.communicate(), 60)
+    asked = ("call", "12025550110", "--say", "Press one.", "--gather", "1", "--wait")
+    said, shown = await on_terminal(*asked, **towards(service))
 
-    assert process.returncode == Exit.OK
-    assert out.decode().startswith("Answered after")
+    assert said.code == Exit.OK
+    assert said.out.startswith("Answered after")
     assert re.search(r"\r\x1b\[K  answered  \d+ s", shown)
     assert shown.endswith("\r\x1b[K")  # and leaves no trace
     assert "\n" not in shown
-
-
-def _read_all(terminal: int) -> str:
-    shown = b""
-    with contextlib.suppress(OSError):  # EIO: the other end is closed, which is the end of what a terminal shows
-        while more := os.read(terminal, 4096):
-            shown += more
-    os.close(terminal)
-    return shown.decode()
 
 
 async def test_following_prints_a_line_per_state_on_stderr(service: Service) -> None:

@@ -21,6 +21,7 @@ class Progress:
 
     async def __aenter__(self) -> Self:
         if self._shown:
+            self._show()  # now: what comes may keep the loop busy, loading
             self._ticking = asyncio.create_task(self._tick(), name="progress")
         return self
 
@@ -38,9 +39,12 @@ class Progress:
 
     async def _tick(self) -> None:
         while True:
-            line = f"  {self.word}  {time.monotonic() - self._began:.0f} s"
-            print(_WIPE + line, end="", file=sys.stderr, flush=True)
             await asyncio.sleep(TICK_S)
+            self._show()
+
+    def _show(self) -> None:
+        line = f"{_WIPE}  {self.word}  {time.monotonic() - self._began:.0f} s"
+        print(line, end="", file=sys.stderr, flush=True)
 
     def _wipe(self) -> None:
         print(_WIPE, end="", file=sys.stderr, flush=True)
