@@ -15,7 +15,8 @@ from xml.parsers import expat
 from media.numerals import Region, date, grouped, letters, ordinal, year
 from media.numerals import number as english_number
 from media.phrases import SPELLED_SIGNS
-from media.reading import TextError, in_words, one_by_one, spoken
+from media.polyglot import in_words, one_by_one
+from media.reading import TextError, spoken
 from media.speech import SpeechError
 
 DEPTH_MAX = 20

@@ -177,6 +177,11 @@ class Call:
     ending: Ending | None = None
 
     @property
+    def answered_by(self) -> str | None:
+        """None when nobody answered; nobody listens yet for who it was."""
+        return "unknown" if self.answer_at else None
+
+    @property
     def total_duration(self) -> int:
         """Whole seconds start to end, rounded half up; 0 when never dialled."""
         if self.start_at is None or self.end_at is None:

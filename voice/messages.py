@@ -112,6 +112,12 @@ class Tally:
     by_outcome: dict[Outcome, int] = field(default_factory=dict)
     started: bool = False
     warnings: tuple[str, ...] = ()
+    cancel_asked: bool = False  # of the whole message
+
+    @property
+    def canceling(self) -> bool:
+        """Asked for, and not everybody has an end yet: queued calls wait for the sweep, others for their peer."""
+        return self.cancel_asked and self.pending > 0
 
     @property
     def pending(self) -> int:

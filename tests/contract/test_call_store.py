@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -110,6 +111,22 @@ async def test_nobody_reads_what_belongs_to_somebody_else(store: CallStore) -> N
     assert (await store.calls("other.test", CallFilter(), None, 10)).calls == ()
     assert await store.call(None, call_id) == intake.calls[0]
     assert await store.message(None, ref_id) == intake.message
+
+
+async def test_a_message_remembers_that_all_of_it_is_to_be_canceled(store: CallStore) -> None:
+    intake = an_intake(2)
+    await store.accept(intake)
+    ref_id = intake.message.ref_id
+
+    await store.intend(intake.calls[0].call_id, Intent.CANCEL)
+    one = await store.tally(ref_id)
+    await store.intend_all(ref_id, Intent.CANCEL)
+    all_of_it = await store.tally(ref_id)
+    await store.intend_all(ref_id, Intent.NONE)
+    taken_back = await store.tally(ref_id)
+
+    assert (one.canceling, all_of_it.canceling, taken_back.canceling) == (False, True, False)
+    assert all_of_it.status is MessageStatus.ACCEPTED
 
 
 # -- lease
@@ -488,6 +505,23 @@ async def test_a_filter_finds_the_rare_one_among_many(store: CallStore) -> None:
     assert {call.call_id for call in by_reference.calls} == {call.call_id for call in rare.calls}
     assert by_message.calls == (wanted,)
     assert (none.calls, none.cursor) == ((), None)
+
+
+async def test_calls_are_found_by_their_start_and_by_who_answered(store: CallStore) -> None:
+    await store.accept(an_intake(3))
+    lease = await one_lease(store)
+    fact = dialed()
+    _, dialing = await step(store, lease, lease.call, fact)
+    _, answered = await step(store, lease, dialing, WasAnswered(fact.at))
+    later = fact.at + timedelta(seconds=1)
+
+    async def found(**which: Any) -> list[str]:
+        return [call.call_id for call in (await store.calls(OWNER, CallFilter(**which), None, 25)).calls]
+
+    for which in ({"answered_by": "unknown"}, {"start_gte": fact.at}, {"start_lt": later}):
+        assert await found(**which) == [answered.call_id]
+    for which in ({"answered_by": "machine"}, {"start_gte": later}, {"start_lt": fact.at}):
+        assert await found(**which) == []
 
 
 async def test_following_a_call_misses_no_event_and_ends_with_it(store: CallStore) -> None:

@@ -38,7 +38,8 @@ HEARTBEAT = ": still here\n\n"
             200: (
                 "All events so far; as a stream: those and all that follow.",
                 {**as_json(replies.EventsOut), **as_text(STREAM)},
-            )
+            ),
+            204: ("Stream: the call has ended, and you have had its last event. Do not reconnect.", {}),
         },
         404,
     ),
@@ -58,6 +59,9 @@ async def events(
         story = await api.sending.events(principal.owner, known)
         return JSONResponse({"data": [event_object(told) for told in story if told.event.sequence > after]})
     since = max(after, _sequence(last_event_id))
+    call = await api.sending.call(principal.owner, known)
+    if call.status.is_final and since >= call.sequence:  # nothing will follow: 204 tells EventSource to stay away
+        return Response(status_code=204)
     following_it = await api.sending.follow(principal.owner, known, since)
     if not has_room_to_follow(api, principal.owner):
         raise OverLimit(

@@ -281,6 +281,41 @@ async def test_a_stream_ends_after_the_end_and_resumes_where_it_was(door: Door) 
     assert strange.text == whole.text
 
 
+@pytest.mark.parametrize("last", ["4", "7"])
+async def test_who_has_had_the_end_is_told_not_to_come_back(door: Door, last: str) -> None:
+    call = await placed(door)
+    await door.answer_and_end()
+
+    answer = await door.get(
+        f"/v1/calls/{call['call_id']}/events", headers={"Accept": "text/event-stream", "Last-Event-ID": last}
+    )
+
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/event-stream, application/json", "text/event-stream"),
+        ("application/json, text/event-stream", "application/json"),
+        ("application/json;q=0.5, text/event-stream", "text/event-stream"),
+        ("text/event-stream;q=0.1, */*", "application/json"),
+        ("text/event-stream;q=0, */*;q=0.1", "application/json"),
+        ("text/*;q=0.2, application/json;q=0.9", "application/json"),
+        ("text/*", "text/event-stream"),
+        ("*/*", "application/json"),
+        ("", "application/json"),
+    ],
+)
+async def test_the_kind_of_answer_is_the_one_that_is_liked_best(door: Door, accept: str, kind: str) -> None:
+    call = await placed(door)
+    await door.answer_and_end()
+
+    answer = await door.get(f"/v1/calls/{call['call_id']}/events", headers={"Accept": accept})
+
+    assert answer.headers["content-type"].partition(";")[0] == kind
+
+
 async def test_a_silent_stream_keeps_the_line_warm_and_ends_when_we_shut_down(door: Door) -> None:
     call = await placed(door)
     story = await door.api.sending.follow("main.test", call["call_id"], 1)
@@ -315,7 +350,28 @@ async def test_a_recording_says_why_it_is_not_there_yet(door: Door) -> None:
 
     assert "Still recording" in (await door.get(path)).json()["detail"]
     await door.answer_and_end()
-    assert "was not recorded" in (await door.get(path)).json()["detail"]
+    body = (await door.get(path)).json()
+    assert body["detail"] == "This call was not recorded: nobody asked for it."
+    assert "record=true" in body["hint"]
+
+    asked = await placed(door, record=True)
+    await door.answer_and_end()
+    body = (await door.get(f"/v1/calls/{asked['call_id']}/recording")).json()
+    assert "not here any more" in body["detail"]
+    assert "recording_hours" in body["hint"]
+
+
+async def test_a_ladder_says_why_it_is_not_there(door: Door) -> None:
+    call = await placed(door)
+    path = f"/v1/calls/{call['call_id']}/sip"
+
+    waiting = (await door.get(path)).json()
+    await door.answer_and_end()
+    ended = (await door.get(path)).json()
+
+    assert "not dialled yet" in waiting["detail"]
+    assert "stored yet" in ended["detail"]
+    assert "Check the id" not in waiting["hint"] + ended["hint"]
 
 
 async def test_a_recording_is_served_whole_and_in_ranges(door: Door) -> None:
