@@ -3,6 +3,7 @@
 calls.py      Call, its states, advance(call, fact) (pure)      messages.py  Message and Recipient (pure)
 flows.py      what happens on an answered call (pure)           explain.py   cause -> sentence, fault, next step
 explanations.py  its words (data)
+explaining.py  what proves it: a Call object and its ladder -> evidence (pure)    ticket.py  as Markdown (pure)
 sending.py    the verbs: send_voice, place_call, cancel, find, list
 orders.py     a request judged: numbers, limits, times (pure)   call_object.py   the JSON Call object (pure)
 telling.py    the event of a step and its webhooks (pure)       endings.py   how a leg ended -> Ending, Outcome (pure)

@@ -1,17 +1,15 @@
 """/v1/calls: place one call, find calls, read everything known about one, end it."""
 
-import json
 from datetime import datetime
 from pathlib import Path as FilePath
 from typing import Annotated, Any, get_args
 
 import structlog
 from fastapi import APIRouter, Header, Path, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, Response
 
 from messaging.errors import FieldError, Invalid, NotFound, Unavailable
 from messaging.http import header_text, preferred_wait, wants
-from sip import ladder as sip_ladder
 from voice.api import replies
 from voice.api.asking import about_numbers, asked
 from voice.api.once import only_once, replayed
@@ -242,32 +240,6 @@ for path, name in (("/{call_id}/hangup", "hangUp"), ("/{call_id}/actions/hangup"
         summary="End a call",
         responses=answers({202: ("The wish was left; the end arrives as an event.", as_json(replies.CallOut))}, 404),
     )(hang_up)
-
-
-@router.get(
-    "/{call_id}/sip",
-    operation_id="getLadder",
-    summary="The SIP messages of a call",
-    responses=answers({200: ("Credentials are masked.", {**as_json(replies.LadderOut), **as_text()})}, 404),
-)
-async def ladder(
-    request: Request,
-    api: ApiParts,
-    principal: MayRead,
-    call_id: CallId,
-    form: Annotated[
-        str | None, Query(alias="format", pattern="^(json|text)$", description="Stronger than Accept.")
-    ] = None,
-) -> Response:
-    """What crossed the wire, in order, with the time between the messages."""
-    kind = {"json": JSON, "text": "text/plain"}.get(form or "") or wants(request, JSON, "text/plain")
-    trace = await api.sending.trace(principal.owner, known_call(call_id))
-    if trace is None:
-        raise NotFound("No SIP message of this call is stored: it was not dialled yet, or the ladder is switched off.")
-    if kind == JSON:
-        return JSONResponse({"call_id": call_id, "messages": json.loads(trace)})
-    rows = sip_ladder.from_json(trace)
-    return PlainTextResponse(sip_ladder.as_text(rows, "tocsin", rows[0].peer if rows else ""))
 
 
 @router.get(

@@ -92,6 +92,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     replies.CallPageOut,
     replies.EventsOut,
     replies.LadderOut,
+    replies.ExplainOut,
     replies.HeardOut,
     replies.MagicOut,
     replies.ReadyOut,

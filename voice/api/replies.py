@@ -180,6 +180,26 @@ class LadderOut(BaseModel):
     messages: list[dict[str, Any]]
 
 
+class EvidenceOut(BaseModel):
+    what: str = Field(examples=["sip_answer"])
+    value: str | int | float | bool = Field(description="Word for word where a peer said it.", examples=["486 Busy"])
+    ladder_row: int | None = Field(description="Which row of the ladder says so, counted from 1.")
+
+
+class ExplainOut(BaseModel):
+    """Why a call ended as it did, and what proves it."""
+
+    call_id: str
+    status: Status
+    code: str = Field(description="The hangup_cause; before the end, the status.", examples=["user_busy"])
+    title: str
+    sentence: str
+    side: Fault | None = Field(description="Whose side failed; null: nobody's.")
+    retryable: bool
+    next_step: str
+    evidence: list[EvidenceOut]
+
+
 class HeardOut(BaseModel):
     """What the catch-all phone heard, flat for assertions."""
 

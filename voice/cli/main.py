@@ -150,12 +150,22 @@ def say(
 
 @app.command()
 def explain(
-    code: Annotated[str, typer.Argument(metavar="CODE", help="486, OVER_LIMIT, worker_lost …")], as_json: Json = False
+    code: Annotated[str, typer.Argument(metavar="CODE", help="486, OVER_LIMIT, worker_lost …, or a call_id.")],
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = "",
+    ticket: Annotated[
+        bool, typer.Option("--ticket", help="A call: Markdown to paste into a ticket, with the SIP ladder.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """What a SIP code, cause or error code means."""
-    from voice.cli.say import run_explain
+    """What a SIP code, cause or error code means, or why a call ended.
 
-    raise typer.Exit(run_explain(code, as_json=as_json))
+    A code is explained without a service; a call_id asks the one that
+    placed the call.
+    """
+    from voice.cli.explain import run_explain
+
+    raise typer.Exit(run_explain(code, url, api_key, ticket=ticket, as_json=as_json))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`tocsin say`, `explain` and `magic`: what needs no running service."""
+"""`tocsin say` and `magic`: what needs no running service."""
 
 import asyncio
 import json
@@ -40,24 +40,6 @@ def run_say(
         return 0
 
     return asyncio.run(render())
-
-
-def run_explain(code: str, *, as_json: bool) -> int:
-    from voice.explain import explain, near
-
-    found = explain(code)
-    if found is None:
-        close = near(code)
-        also = f" Did you mean {', '.join(close)}?" if close else ""
-        print(f"tocsin: nothing is known of {code!r}.{also}", file=sys.stderr)
-        return 5
-    if as_json:
-        print(json.dumps(found.as_dict()))
-        return 0
-    print(f"{found.code}: {found.title}\n{found.sentence}")
-    print(f"Whose side: {found.fault or 'nobody'}. Trying again helps: {'yes' if found.retryable else 'no'}.")
-    print(f"What to do: {found.next_step}")
-    return 0
 
 
 def run_magic(*, as_json: bool) -> int:
