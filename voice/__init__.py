@@ -18,6 +18,7 @@ compose.py    the parts of a process: the only place that chooses adapters      
 processes.py  api, dialer, courier, phone: what each is made of  preflight.py what is told before anything starts
 serve.py      one process of each, supervised                   roles.py     how they are started
 figures.py    the operator's numbers, counted at scrape
+chaos.py      what trouble the catch-all phone was told to make
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
 caller_ids.py which numbers an account may show (pure)          version.py   which Tocsin, which PJSIP
 """

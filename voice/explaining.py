@@ -125,8 +125,8 @@ def _answer(call: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Evidence]:
     yield Evidence("origin", "remote" if is_remote else "local", number)
     if sip.get("reason_header"):
         yield Evidence("reason_header", str(sip["reason_header"]), _saying(rows, sip["reason_header"]) or number)
-    if sip.get("q850") is not None:
-        yield Evidence("q850", sip["q850"], number)
+        if sip.get("q850") is not None:  # without the header it is only what the code amounts to
+            yield Evidence("q850", sip["q850"], number)
     if number and int(sip["code"]) >= 300:
         for name, value in _HEADERS.findall(rows[number - 1].text):
             yield Evidence(name.lower().replace("-", "_"), value.strip(), number)

@@ -20,6 +20,7 @@ from messaging.http import presented_key
 from messaging.ids import is_call_id, parse_ref_id
 from voice.api.reading import known_query
 from voice.calls import Call
+from voice.chaos import ChaosBoard
 from voice.messages import Callback, CallbackFormat
 from voice.sending import Sender, Sending
 from voice.store import CallStore
@@ -106,6 +107,7 @@ class Api:
     prompts: Speaker
     refuse_url: Callable[[str, bool], str | None]  # webhook address, sandbox -> why not, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
+    chaos: ChaosBoard  # what trouble the catch-all phone was told to make
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording

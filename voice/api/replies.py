@@ -218,6 +218,19 @@ class MagicOut(BaseModel):
     data: list[dict[str, Any]]
 
 
+class ChaosOut(BaseModel):
+    """What trouble the catch-all phone makes, in per cent of calls."""
+
+    on: bool
+    busy_pct: int
+    trunk_503_pct: int
+    no_bye_pct: int
+    wrong_codec_pct: int
+    loss_pct: int
+    delay_ms: int
+    seed: int | None
+
+
 class CheckOut(BaseModel):
     ok: bool
     detail: str = Field(description="Empty without a key that may read.")
