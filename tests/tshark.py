@@ -13,6 +13,7 @@ FIELDS = (
     "frame.time_epoch",
     "frame.protocols",
     "frame.comment",
+    "eth.src",
     "ip.src",
     "ipv6.src",
     "ip.dst",

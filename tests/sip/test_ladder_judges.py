@@ -55,6 +55,7 @@ async def test_every_request_and_every_answer_is_dissected_as_what_it_is(tmp_pat
     assert {frame["_ws.malformed"] for frame in frames} == {""}
     assert {(frame["ip.checksum.status"], frame["udp.checksum.status"]) for frame in frames} == {("1", "1")}
     out, back = frames[0], frames[-1]
+    assert out["eth.src"] != back["eth.src"]
     assert (out["ip.src"], out["udp.srcport"], out["ip.dst"], out["udp.dstport"]) == (
         *("10.0.0.5", "40123"),
         *("41.2.3.4", "5060"),

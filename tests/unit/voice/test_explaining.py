@@ -106,6 +106,14 @@ CASES: list[tuple[str, dict[str, Any], Ladder, str | None, bool, list[Fact]]] = 
         ],
     ),
     (
+        "a login that is asked for again is refused: the last answer counts",
+        call("failed", "auth_failed", 401, "Unauthorized"),
+        seen(INVITE, said("401 Unauthorized"), ACK, INVITE, said("401 Unauthorized"), ACK),
+        "account",
+        False,
+        [("login_asked", "", 2), ("login_asked", "", 5), ("sip_answer", "401 Unauthorized", 5)],
+    ),
+    (
         "the trunk is overloaded",
         call("failed", "trunk_failure", 503, "Service Unavailable"),
         seen(INVITE, said("503 Service Unavailable", "Retry-After: 5"), ACK),
