@@ -14,7 +14,8 @@ from voice.explain import Exit
 pytestmark = [pytest.mark.sip, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(120)]
 
 NUMBER = "2348020000000"
-WORDS = "This is a message that takes some seconds to be read out to whoever picks up the phone."
+# Still being said when the silence after a lost BYE has lasted long enough to end the call.
+WORDS = "This is a message that takes some seconds to be read out to whoever picks up the phone. " * 3
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
