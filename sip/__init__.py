@@ -6,6 +6,7 @@ trunk.py      Trunk: where calls leave          uri.py      digits + trunk -> UR
 trunk_file.py the operator's TOML -> Trunks     trunk_section.py  one table of it, every mistake named
 outcomes.py   how a leg ended -> ending, cause, retry class (pure table)          causes.py   its words
 ladder.py     SIP messages seen -> ladder and text, secrets hidden (pure)
+ladder_svg.py ladder_mermaid.py ladder_pcap.py   the same drawn, and as a capture (pure)
 line.py       Line port: dial, hang up, events, capacity
 lines.py      the asyncio face: a pool of line processes    lineprocess.py  one of them, seen from outside
 prefork.py    the prepared process they are forked from       ports.py        RTP ports that nobody else has

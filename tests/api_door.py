@@ -18,6 +18,7 @@ from tests.voice_values import an_ending, dialed, one_lease, step
 from voice.api.app import create_app
 from voice.api.parts import Api
 from voice.calls import Call, Ending, WasAnswered
+from voice.chaos import MemoryChaos
 from voice.compose import media_refusal
 from voice.messages import Outcome
 from voice.orders import LiveTrunk
@@ -140,6 +141,7 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         refuse_media=media_refusal(settings),
         speaks=lambda language: language.startswith(("en", "fr", "sw")),
         live_trunks={"carrier": LiveTrunk(), "old": LiveTrunk(False)},
+        chaos=MemoryChaos(),
         magic=({"number": "12025550101", "does": "486 Busy"},),
         version="1.2.3",
     )

@@ -3,6 +3,7 @@
 calls.py      Call, its states, advance(call, fact) (pure)      messages.py  Message and Recipient (pure)
 flows.py      what happens on an answered call (pure)           explain.py   cause -> sentence, fault, next step
 explanations.py  its words (data)
+explaining.py  what proves it: a Call object and its ladder -> evidence (pure)    ticket.py  as Markdown (pure)
 sending.py    the verbs: send_voice, place_call, cancel, find, list
 orders.py     a request judged: numbers, limits, times (pure)   call_object.py   the JSON Call object (pure)
 telling.py    the event of a step and its webhooks (pure)       endings.py   how a leg ended -> Ending, Outcome (pure)
@@ -17,6 +18,7 @@ compose.py    the parts of a process: the only place that chooses adapters      
 processes.py  api, dialer, courier, phone: what each is made of  preflight.py what is told before anything starts
 serve.py      one process of each, supervised                   roles.py     how they are started
 figures.py    the operator's numbers, counted at scrape
+chaos.py      what trouble the catch-all phone was told to make
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
 version.py    which Tocsin, which PJSIP

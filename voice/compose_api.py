@@ -21,6 +21,7 @@ from voice import compose
 from voice.api.parts import Api, Check
 from voice.caller_ids import caller_ids
 from voice.calls import Call
+from voice.chaos import ValkeyChaos
 from voice.figures import Figures
 from voice.installation import pepper
 from voice.orders import LiveTrunk
@@ -57,6 +58,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         refuse_media=compose.media_refusal(settings),
         speaks=lambda language: any(engine.speaks(language) for engine in engines),
         live_trunks={t.id: LiveTrunk(t.enabled, t.caller_ids) for t in trunks if not t.sandbox},
+        chaos=ValkeyChaos(redis, blocking, settings.store.prefix),
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),

@@ -25,9 +25,11 @@ from messaging.webhooks import sign, standard
 from sip.lastwords import read_journals
 from sip.line import Line, LinesDown
 from sip.lines import Lines
+from sip.sandbox.faults import Unruly
 from sip.sandbox.phone import CatchAllPhone
 from sip.trunk import Trunk
 from voice import compose, installation
+from voice.chaos import ValkeyChaos
 from voice.dialer import Dialer
 from voice.dispatch import Desk
 from voice.explain import Exit
@@ -137,6 +139,7 @@ async def run_phone(settings: Settings) -> None:
         await compose.store_is_up(settings)
         redis, blocking = compose.clients(stack, settings)
         library = compose.prompt_library(settings)
+        unruly = Unruly()
         stack.push_async_callback(library.aclose)
         listener = Listener(compose.call_store(settings, redis, blocking), library)
         heard = settings.data_dir / "sandbox"
@@ -146,9 +149,11 @@ async def run_phone(settings: Settings) -> None:
             port=settings.sandbox.sip_port,
             on_end=listener.ended,
             keep=settings.sandbox.keep,
+            scripts=unruly,
         )
         port = await phone.start()
         stack.push_async_callback(phone.aclose)
+        _watch_chaos(stack, ValkeyChaos(redis, blocking, settings.store.prefix), unruly)
         presence = Presence(redis, settings.store.prefix, SystemClock())
         address = f"127.0.0.1:{port}"
         await compose.announced(
@@ -156,6 +161,16 @@ async def run_phone(settings: Settings) -> None:
         )
         tell_ready(os.environ)
         await stop.wait()
+
+
+def _watch_chaos(stack: contextlib.AsyncExitStack, board: ValkeyChaos, unruly: Unruly) -> None:
+    watching = asyncio.create_task(board.keep_watching(unruly.declare), name="chaos")
+
+    async def leave() -> None:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    stack.push_async_callback(leave)
 
 
 ROLES: Mapping[str, Callable[[Settings], Coroutine[Any, Any, None]]] = {

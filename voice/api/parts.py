@@ -20,6 +20,7 @@ from messaging.http import presented_key
 from messaging.ids import is_call_id, parse_ref_id
 from voice.api.reading import known_query
 from voice.calls import Call
+from voice.chaos import ChaosBoard
 from voice.messages import Callback, CallbackFormat
 from voice.orders import LiveTrunk
 from voice.sending import Sender, Sending
@@ -109,6 +110,7 @@ class Api:
     refuse_media: Callable[[str], str | None]  # address of audio -> why it would not be fetched, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
     live_trunks: Mapping[str, LiveTrunk]  # where live calls may leave, by id
+    chaos: ChaosBoard  # what trouble the catch-all phone was told to make
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording

@@ -195,6 +195,26 @@ class LadderOut(BaseModel):
     messages: list[dict[str, Any]]
 
 
+class EvidenceOut(BaseModel):
+    what: str = Field(examples=["sip_answer"])
+    value: str | int | float | bool = Field(description="Word for word where a peer said it.", examples=["486 Busy"])
+    ladder_row: int | None = Field(description="Which row of the ladder says so, counted from 1.")
+
+
+class ExplainOut(BaseModel):
+    """Why a call ended as it did, and what proves it."""
+
+    call_id: str
+    status: Status
+    code: str = Field(description="The hangup_cause; before the end, the status.", examples=["user_busy"])
+    title: str
+    sentence: str
+    side: Fault | None = Field(description="Whose side failed; null: nobody's.")
+    retryable: bool
+    next_step: str
+    evidence: list[EvidenceOut]
+
+
 class HeardOut(BaseModel):
     """What the catch-all phone heard, flat for assertions."""
 
@@ -211,6 +231,19 @@ class HeardOut(BaseModel):
 
 class MagicOut(BaseModel):
     data: list[dict[str, Any]]
+
+
+class ChaosOut(BaseModel):
+    """What trouble the catch-all phone makes, in per cent of calls."""
+
+    on: bool
+    busy_pct: int
+    trunk_503_pct: int
+    no_bye_pct: int
+    wrong_codec_pct: int
+    loss_pct: int
+    delay_ms: int
+    seed: int | None
 
 
 class CheckOut(BaseModel):

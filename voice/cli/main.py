@@ -16,6 +16,8 @@ app = typer.Typer(
 )
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="API keys: create, list, revoke.")
 app.add_typer(keys, name="keys")
+chaos = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make sandbox calls go wrong on purpose.")
+app.add_typer(chaos, name="chaos")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of words.")]
 Url = Annotated[str, typer.Option("--url", envvar="TOCSIN_URL", help="Where the service answers.")]
@@ -154,12 +156,22 @@ def say(
 
 @app.command()
 def explain(
-    code: Annotated[str, typer.Argument(metavar="CODE", help="486, OVER_LIMIT, worker_lost …")], as_json: Json = False
+    code: Annotated[str, typer.Argument(metavar="CODE", help="486, OVER_LIMIT, worker_lost …, or a call_id.")],
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = "",
+    ticket: Annotated[
+        bool, typer.Option("--ticket", help="A call: Markdown to paste into a ticket, with the SIP ladder.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """What a SIP code, cause or error code means."""
-    from voice.cli.lookup import run_explain
+    """What a SIP code, cause or error code means, or why a call ended.
 
-    raise typer.Exit(run_explain(code, as_json=as_json))
+    A code is explained without a service; a call_id asks the one that
+    placed the call.
+    """
+    from voice.cli.explain import run_explain
+
+    raise typer.Exit(run_explain(code, url, api_key, ticket=ticket, as_json=as_json))
 
 
 @app.command()
@@ -238,6 +250,45 @@ def keys_revoke(
     from voice.cli.keys import run_revoke
 
     raise typer.Exit(run_revoke(key_id, data=data))
+
+
+@chaos.command("set")
+def chaos_set(
+    faults: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME=VALUE…",
+            help="busy=10% trunk_503=5% no_bye=5% wrong_codec=5% of the calls; loss=2% delay=2s of each; seed=7.",
+        ),
+    ],
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    as_json: Json = False,
+) -> None:
+    """Declare it, in place of what was declared before.
+
+    Shares are exact in every 100 calls, in an order that only a seed
+    tells. Magic numbers keep to their own script. Ends after a day.
+    """
+    from voice.cli.chaos import run_set
+
+    raise typer.Exit(run_set(faults, url, api_key, as_json=as_json))
+
+
+@chaos.command("get")
+def chaos_get(api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """What is declared."""
+    from voice.cli.chaos import run_get
+
+    raise typer.Exit(run_get(url, api_key, as_json=as_json))
+
+
+@chaos.command("off")
+def chaos_off(api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """Let calls go well again."""
+    from voice.cli.chaos import run_off
+
+    raise typer.Exit(run_off(url, api_key, as_json=as_json))
 
 
 def main(arguments: list[str] | None = None) -> int:

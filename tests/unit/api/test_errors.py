@@ -162,6 +162,7 @@ async def test_another_accounts_call_does_not_exist(door: Door) -> None:
         f"/v1/calls/{sent['call_id']}",
         f"/v1/calls/{sent['call_id']}/events",
         f"/v1/calls/{sent['call_id']}/sip",
+        f"/v1/calls/{sent['call_id']}/explain",
         f"/v1/calls/{sent['call_id']}/recording",
         f"/v1/sendvoice/status/{sent['ref_id']}",
         f"/v1/sendvoice/{sent['ref_id']}/recipients",
