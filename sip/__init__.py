@@ -12,6 +12,7 @@ prefork.py    the prepared process they are forked from       ports.py        RT
 child.py      a line process's main loop        lastwords.py  what it writes when its parent is gone
 exchange.py   the calls in it: commands in, events out      legs.py       one call: what is due, how it ended
 engine.py     PJSIP: the only file that imports pjsua2      pjsettings.py, selfcheck.py  its settings; may it dial?
+tls.py        whom we believe, why we do not      streams.py    did an INVITE have a connection to leave by? (pure)
 messages.py   what a SIP message says (pure)    quality.py  the E-model (pure)    recording.py  two sides, one WAV
 simulated.py  SimulatedLine, the twin of Lines  callee.py     who is at the other end of it
 sandbox/      the catch-all phone: a real SIP callee

@@ -25,6 +25,8 @@ from sip.legs import Close, Counters
 from sip.messages import Answer, Seen, read_answer, read_log
 from sip.recording import RATE_HZ, parts
 from sip.setup import LineSetup
+from sip.streams import Streams
+from sip.tls import TlsFilesError
 from sip.trunk import Transport
 
 GRAVE_S = 1.0  # a player freed while the clock thread still holds it is a use after free
@@ -32,6 +34,11 @@ TOO_MANY_CALLS = 70010  # PJ_ETOOMANY; the module has no name for it
 NO_RTP_PORT = 120098
 NO_SOUND_CLOCK = 420006
 _TAPE_MOST = 4096
+_TRANSPORTS = {
+    Transport.UDP: pj.PJSIP_TRANSPORT_UDP,
+    Transport.TCP: pj.PJSIP_TRANSPORT_TCP,
+    Transport.TLS: pj.PJSIP_TRANSPORT_TLS,
+}
 
 
 class EngineRefused(Exception):
@@ -82,6 +89,29 @@ class _Tape(pj.LogWriter):  # type: ignore[misc]  # the module has no types
         message = entry.msg
         if "--end msg--" in message:
             self.entries.append((time.time(), message))
+
+
+class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # the module has no types
+    """Hears what becomes of connections. An exception must not cross into the library here either."""
+
+    def __init__(self, streams: Streams) -> None:
+        super().__init__()
+        self._streams = streams
+
+    def onTransportState(self, prm: Any) -> None:  # the library's name
+        try:
+            if prm.type.upper().startswith(("TCP", "TLS")):
+                self._note(prm)
+        except Exception:  # noqa: BLE001  # outermost frame of a callback
+            traceback.print_exc(file=sys.stderr)
+
+    def _note(self, prm: Any) -> None:
+        if prm.state == pj.PJSIP_TP_STATE_CONNECTED:
+            self._streams.opened(int(prm.hnd))
+        elif prm.state == pj.PJSIP_TP_STATE_DISCONNECTED:
+            status = int(prm.tlsInfo.verifyStatus)  # 0 too when the handshake never came so far
+            words = self.utilStrError(prm.lastError) if prm.lastError else ""
+            self._streams.closed(int(prm.hnd), status, words)
 
 
 class _Account(pj.Account):  # type: ignore[misc]  # the module has no types
@@ -208,6 +238,7 @@ class Engine:
         self._awake = True
         self._route = ""
         self._tape = _Tape()  # lives as long as the process
+        self.streams = Streams(setup.trunk.outbound_proxy or setup.trunk.uris[0].host)
         problem = self._attempt(self._start)
         if problem is not None:
             raise EngineRefused(str(problem))
@@ -215,7 +246,7 @@ class Engine:
     # -- start
 
     def _start(self) -> None:
-        self._endpoint = pj.Endpoint()
+        self._endpoint = _Endpoint(self.streams)
         self._endpoint.libCreate()
         capacity = min(compiled_capacity(), self._setup.capacity)
         self._config = pj.EpConfig()
@@ -231,15 +262,15 @@ class Engine:
         self.ready = self._check()
 
     def _open_transport(self) -> int:
-        trunk = self._setup.trunk
-        kinds = {uri.transport for uri in trunk.uris if uri.enabled}
-        if kinds not in ({Transport.UDP}, {Transport.TCP}):
-            raise EngineRefused(f"a trunk is reached over udp or over tcp, not over {sorted(kinds) or 'nothing'}")
-        config = pj.TransportConfig()
-        config.boundAddress, config.port = trunk.bind_address, self._setup.sip_port
-        config.publicAddress = trunk.public_address or ""
-        kind = pj.PJSIP_TRANSPORT_TCP if kinds == {Transport.TCP} else pj.PJSIP_TRANSPORT_UDP
-        return int(self._endpoint.transportCreate(kind, config))
+        kind = _TRANSPORTS.get(self._setup.transport) if self._setup.transport else None
+        if kind is None:
+            raise EngineRefused("a trunk is reached over udp, over tcp or over tls, and by all its uris the same way")
+        self._transport_config = pj.TransportConfig()
+        try:
+            pjsettings.fill_transport(self._transport_config, self._setup)
+        except TlsFilesError as error:
+            raise EngineRefused(str(error)) from None
+        return int(self._endpoint.transportCreate(kind, self._transport_config))
 
     def _make_account_config(self) -> Any:
         config, auth = pj.AccountConfig(), self._setup.trunk.auth
@@ -249,9 +280,7 @@ class Engine:
         return config
 
     def _check(self) -> Ready:
-        effective = pjsettings.effective(
-            self._endpoint, self._config, self._account_config, self._setup.trunk.bind_address
-        )
+        effective = pjsettings.effective(self._endpoint, self._config, self._account_config, self._transport_config)
         wrong = selfcheck.faults(effective, self._setup)
         if wrong:
             raise EngineRefused("; ".join(wrong))
@@ -265,7 +294,7 @@ class Engine:
             sip_port=int(port),
             rtp_base=effective.rtp_base,
             rtp_range=effective.rtp_range,
-            checks=selfcheck.warnings(effective),
+            checks=selfcheck.warnings(effective, self._setup),
         )
 
     # -- the loop's side
@@ -343,6 +372,14 @@ class Engine:
             self._calls.pop(dial.call_id, None)
         return problem
 
+    def mark(self) -> int | None:
+        """Before a dial, for `never_left` after it; None: there is no telling."""
+        return None if self._setup.transport is Transport.UDP else self.streams.mark()
+
+    def never_left(self, mark: int | None) -> bool:
+        """What PJSIP reported as sent since then never had a connection to leave by."""
+        return self.streams.none_since(mark)
+
     def sip_call_id(self, call_id: str) -> str:
         call = self._calls.get(call_id)
         return str(call.getInfo().callIdString) if call is not None else ""
@@ -396,13 +433,16 @@ class Engine:
 
     def _send_through(self, route: str) -> None:
         """A host name in the URI stays there; packets go to the address that the parent found for it."""
-        if route == self._route:
+        if route == self._route or self._setup.transport is Transport.TLS:
             return
         proxies = self._account_config.sipConfig.proxies
         proxies.clear()
         if route:
-            over = ";transport=tcp" if self._setup.trunk.uris[0].transport is Transport.TCP else ""
-            proxies.append(f"<sip:{route}{over};lr;hide>")
+            over = ";transport=tcp" if self._setup.transport is Transport.TCP else ""
+            # RFC 3261 section 8.1.2: a proxy of the operator's choice is the first entry of the route; an address that
+            # we only looked up is nobody's business.
+            hidden = "" if self._setup.trunk.outbound_proxy else ";hide"
+            proxies.append(f"<sip:{route}{over};lr{hidden}>")
         self._account.modify(self._account_config)
         self._route = route
 

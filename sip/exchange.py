@@ -174,6 +174,7 @@ class Exchange:
     def _place(self, leg: Leg) -> str:
         call_id = leg.dial.call_id
         self._legs[call_id] = leg
+        leg.mark = self._engine.mark()
         problem = self._engine.place(leg.dial)
         if leg.close is None and problem is None:
             self._know(leg, self._engine.sip_call_id(call_id))
@@ -357,6 +358,8 @@ class Exchange:
 
     def _tell_ends(self, now: float) -> None:
         for call_id, leg in list(self._closing.items()):
+            if leg.failed_to_leave and self._engine.never_left(leg.mark):
+                leg.unsent, leg.error = True, leg.error or self._engine.streams.why
             if call_id in self._recording or (now < leg.settle_by and not leg.settled):
                 continue
             del self._closing[call_id]

@@ -125,6 +125,8 @@ class Leg:
     rings: int = 0
     traced: int = 0
     invited: bool = False  # an INVITE left
+    mark: int | None = None  # the engine's, from before the dial
+    unsent: bool = False  # the INVITE that PJSIP reported never had a connection to leave by
     final: Answer | None = None  # to the INVITE, as seen on the wire
     byes: int = 0
     byes_answered: int = 0
@@ -180,10 +182,17 @@ class Leg:
     @property
     def settled(self) -> bool:
         """Nothing of this call is under way any more: its line is free."""
-        if not self.invited:
+        if self.unsent or not self.invited:
             return True
         challenged = self.close is not None and self.close.code in (401, 407)
         return (self.final is not None or challenged) and (self.byes == 0 or self.byes_answered > 0)
+
+    @property
+    def failed_to_leave(self) -> bool:
+        """Our own stack gave it up before anything came back."""
+        close = self.close
+        silent = self.phase is Phase.SILENT and self.why is None
+        return silent and close is not None and close.origin is Origin.LOCAL and close.code in (502, 503)
 
     # -- time
 
@@ -303,7 +312,7 @@ class Leg:
             phase=self.phase,
             by_us=self.why is not None,
             why=self.why,
-            sent=self.invited,
+            sent=self.invited and not self.unsent,
             played_ms=self.played_ms,
             audio_ms=self.audio_ms,
             played_to_end=answered and self.repeats > 0 and self.to_end and self.script is None,

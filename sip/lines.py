@@ -64,6 +64,7 @@ class Lines:
         any_interface: bool = False,
     ) -> None:
         self._trunk = trunk
+        self._over = next((uri.transport for uri in trunk.uris if uri.enabled), Transport.UDP)
         self._most = most
         self._journal_dir = journal_dir.absolute()
         self._rtp_base, self._sip_base = rtp_base or trunk.rtp.port_base, sip_base
@@ -297,13 +298,17 @@ class Lines:
     # -- names
 
     async def _route(self, command: Dial) -> Dial | None:
-        """PJSIP would resolve a name inside the call, blocking three others. None: nobody knows the name."""
-        found = _HOST.search(command.uri)
-        if found is None:
+        """PJSIP would resolve a name inside the call, blocking three others. None: nobody knows the name.
+
+        Over TLS it has to: the name is compared with the certificate. There, a slow resolver holds up the call.
+        """
+        proxy = self._trunk.outbound_proxy
+        found = _HOST.search(f"sip:{proxy}" if proxy else command.uri)
+        if found is None or self._over is Transport.TLS:
             return command
         host, port = found[1].strip("[]"), int(found[2] or 5060)
         if self._is_address(host):
-            return command
+            return replace(command, route=_joined(host, port)) if proxy else command
         address = await self._resolve(host, port)
         return None if address is None else replace(command, route=address)
 
@@ -313,15 +318,14 @@ class Lines:
         until, address = self._resolved.get(key, (0.0, ""))
         if until > loop.time():
             return address
-        kind = socket.SOCK_STREAM if self._trunk.uris[0].transport is Transport.TCP else socket.SOCK_DGRAM
+        kind = socket.SOCK_STREAM if self._over is Transport.TCP else socket.SOCK_DGRAM
         family = socket.AF_INET6 if ":" in self._trunk.bind_address else socket.AF_INET
         try:
             answers = await loop.getaddrinfo(host, port, family=family, type=kind)
         except OSError as error:
             log.warning("trunk name not found", host=host, error=str(error))
             return None
-        found = str(answers[0][4][0])
-        address = f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
+        address = _joined(str(answers[0][4][0]), port)
         self._resolved[key] = (loop.time() + RESOLVED_FOR_S, address)
         return address
 
@@ -332,6 +336,10 @@ class Lines:
         except ValueError:
             return False
         return True
+
+
+def _joined(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 async def _all_closed(processes: list[LineProcess], within_s: float) -> bool:

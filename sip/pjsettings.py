@@ -5,8 +5,9 @@ The objects are the library's and are made by sip/engine.py; here they are only 
 
 from typing import Any
 
-from sip import selfcheck
+from sip import selfcheck, tls
 from sip.setup import LineSetup
+from sip.trunk import Transport
 
 _PRIORITIES = (254, 253, 252)
 _TIMER_ALWAYS = 3  # 2 (required) would hang up on a peer without session timers
@@ -25,6 +26,19 @@ def fill_endpoint(config: Any, capacity: int, log_writer: Any) -> None:
     log.writer = log_writer
 
 
+def fill_transport(config: Any, setup: LineSetup) -> None:
+    """A TransportConfig. Raises TlsFilesError."""
+    trunk = setup.trunk
+    config.boundAddress, config.port = trunk.bind_address, setup.sip_port
+    config.publicAddress = trunk.public_address or ""
+    if setup.transport is not Transport.TLS:
+        return
+    ours = config.tlsConfig
+    ours.proto, ours.verifyServer, ours.CaListFile = tls.TLS_1_2, trunk.tls.verify, tls.issuers(trunk.tls)
+    ours.enableRenegotiation = False
+    ours.certFile = ours.privKeyFile = tls.our_certificate(trunk.tls)
+
+
 def choose_codecs(endpoint: Any, wanted: tuple[str, ...]) -> None:
     """All others are switched off: with speex on, one packet can end the process."""
     names = [name.upper() for name in wanted if name.upper() in selfcheck.KNOWN_CODECS]
@@ -39,6 +53,9 @@ def fill_account(config: Any, setup: LineSetup, transport: int) -> None:
     trunk = setup.trunk
     config.idUri = f"<sip:tocsin@{trunk.public_address or trunk.bind_address}>"
     config.sipConfig.transportId = transport
+    if setup.transport is Transport.TLS and trunk.outbound_proxy:
+        # Its name stays, for verification; over UDP and TCP the parent finds the address (`Dial.route`).
+        config.sipConfig.proxies.append(f"<sip:{trunk.outbound_proxy};transport=tls;lr>")
     call, nat, rtp = config.callConfig, config.natConfig, config.mediaConfig.transportConfig
     call.timerUse, call.timerSessExpiresSec, call.timerMinSESec = _TIMER_ALWAYS, trunk.session_expires_s, 90
     call.prackUse = 0
@@ -47,8 +64,8 @@ def fill_account(config: Any, setup: LineSetup, transport: int) -> None:
     rtp.publicAddress = trunk.public_address or ""
 
 
-def effective(endpoint: Any, config: Any, account: Any, sip_bound: str) -> selfcheck.Effective:
-    """Read back what is in force."""
+def effective(endpoint: Any, config: Any, account: Any, transport: Any) -> selfcheck.Effective:
+    """Read back what is in force; `transport` is the TransportConfig."""
     ua, media, creds = config.uaConfig, config.medConfig, list(account.sipConfig.authCreds)
     rtp, codecs = account.mediaConfig.transportConfig, endpoint.codecEnum2()
     version = endpoint.libVersion()
@@ -67,7 +84,11 @@ def effective(endpoint: Any, config: Any, account: Any, sip_bound: str) -> selfc
         digest_types=tuple(int(cred.dataType) for cred in creds),
         credential_bytes=max((len(t.encode()) for c in creds for t in (c.realm, c.username, c.data)), default=0),
         srtp=int(account.mediaConfig.srtpUse),
-        sip_bound=sip_bound,
+        srtp_signalling=int(account.mediaConfig.srtpSecureSignaling),
+        tls_verify=bool(transport.tlsConfig.verifyServer),
+        tls_issuers=transport.tlsConfig.CaListFile,
+        tls_proto=int(transport.tlsConfig.proto),
+        sip_bound=transport.boundAddress,
         rtp_bound=rtp.boundAddress,
         rtp_base=int(rtp.port),
         rtp_range=int(rtp.portRange),

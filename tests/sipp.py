@@ -24,7 +24,7 @@ from tests.until import until
 
 SIPP = shutil.which("sipp")
 _RULER = re.compile(r"^-{20,} (\S+)[ \t](\S+)$", re.MULTILINE)
-_VIA = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n"
+_VIA = "[last_Via:]\n[last_Record-Route:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n"
 
 
 def tone(path: Path, ms: int, rate: int = 8000) -> str:
