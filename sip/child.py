@@ -116,7 +116,7 @@ def run(sock: socket.socket) -> int:
     except EngineRefused as refusal:
         pipe.write(Refused(str(refusal)))
         pipe.finish(1.0)
-        return EXIT_REFUSED
+        os._exit(EXIT_REFUSED)  # here: leaving the frame would free what holds the library, in the wrong order
     pipe.write(exchange.ready)
     memory = _Memory()
     while not exchange.stopped:

@@ -16,6 +16,7 @@ class Why(StrEnum):
     MEDIA_TIMEOUT = "media_timeout"  # the peer sent no RTP and no RTCP for rtp.timeout_s
     API = "api"  # somebody asked for it
     SHUTDOWN = "shutdown"  # the service is going down; also: the pipe closed
+    INSECURE = "insecure"  # answered without SRTP, which the trunk has to use
     TRUNK_SILENT = "trunk_silent"  # not even a 100 Trying: abandoned, and nobody can know whether it rang
 
 

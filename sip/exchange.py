@@ -16,6 +16,7 @@ from sip.legs import RINGS_MOST, SETTLE_S, SILENT_SLOT_S, TRACE_MOST, Close, Cou
 from sip.messages import kept
 from sip.recording import discard, join
 from sip.setup import DIALS_PER_S_CEILING, LineSetup
+from sip.trunk import Srtp
 
 PUMP_MS = 10  # while calls live: no timer of ours needs a finer grain
 PATIENCE_S = 0.5  # asleep on the pipe; a stranger's OPTIONS waits no longer
@@ -358,8 +359,7 @@ class Exchange:
 
     def _tell_ends(self, now: float) -> None:
         for call_id, leg in list(self._closing.items()):
-            if leg.failed_to_leave and self._engine.never_left(leg.mark):
-                leg.unsent, leg.error = True, leg.error or self._engine.streams.why
+            self._look_back(leg)
             if call_id in self._recording or (now < leg.settle_by and not leg.settled):
                 continue
             del self._closing[call_id]
@@ -372,6 +372,13 @@ class Exchange:
             if leg.settled or now >= until:
                 del self._reserved[sip_call_id]
                 self._by_sip_id.pop(sip_call_id, None)
+
+    def _look_back(self, leg: Leg) -> None:
+        """What PJSIP did by itself, in its own order of callbacks."""
+        if leg.failed_to_leave and self._engine.never_left(leg.mark):
+            leg.unsent, leg.error = True, leg.error or self._engine.streams.why
+        if self._setup.trunk.srtp is Srtp.REQUIRED and leg.never_heard and not leg.encrypted:
+            leg.why, leg.error = Why.INSECURE, "answered without SRTP, which this trunk has to use"
 
     def _facts(self, leg: Leg) -> Ended:
         target = leg.dial.record if leg.confirmed else None

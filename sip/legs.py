@@ -126,6 +126,7 @@ class Leg:
     traced: int = 0
     invited: bool = False  # an INVITE left
     mark: int | None = None  # the engine's, from before the dial
+    encrypted: bool = False  # the answer takes up SRTP
     unsent: bool = False  # the INVITE that PJSIP reported never had a connection to leave by
     final: Answer | None = None  # to the INVITE, as seen on the wire
     byes: int = 0
@@ -178,6 +179,7 @@ class Leg:
             self.reached(Phase.TRYING)
             if seen.code >= 200 and seen.code not in (401, 407):
                 self.final = read_answer(seen.text)
+                self.encrypted = "a=crypto:" in seen.text
 
     @property
     def settled(self) -> bool:
@@ -193,6 +195,11 @@ class Leg:
         close = self.close
         silent = self.phase is Phase.SILENT and self.why is None
         return silent and close is not None and close.origin is Origin.LOCAL and close.code in (502, 503)
+
+    @property
+    def never_heard(self) -> bool:
+        """Answered, but not with media that our side could take."""
+        return self.confirmed and not self.media and self.why is None
 
     # -- time
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from sip import selfcheck, tls
 from sip.setup import LineSetup
-from sip.trunk import Transport
+from sip.trunk import Srtp, Transport
 
 _PRIORITIES = (254, 253, 252)
+_SRTP = {Srtp.OFF: 0, Srtp.OPTIONAL: 1, Srtp.REQUIRED: 2}
+_KEYS_IN_SDP = 0  # PJMEDIA_SRTP_KEYING_SDES; DTLS would need certificates of ours in every call
 _TIMER_ALWAYS = 3  # 2 (required) would hang up on a peer without session timers
 
 
@@ -62,6 +64,9 @@ def fill_account(config: Any, setup: LineSetup, transport: int) -> None:
     nat.sipOutboundUse = nat.contactRewriteUse = nat.viaRewriteUse = nat.udpKaIntervalSec = 0
     rtp.boundAddress, rtp.port, rtp.portRange = trunk.bind_address, setup.rtp_base, setup.rtp_range
     rtp.publicAddress = trunk.public_address or ""
+    media = config.mediaConfig
+    media.srtpUse, media.srtpSecureSignaling = _SRTP[trunk.srtp], 1
+    media.srtpOpt.keyings.append(_KEYS_IN_SDP)
 
 
 def effective(endpoint: Any, config: Any, account: Any, transport: Any) -> selfcheck.Effective:

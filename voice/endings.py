@@ -11,7 +11,7 @@ from voice.call_object import heard_pct
 from voice.calls import Call, Ending, Quality, SipAnswer, Status
 from voice.messages import Message, Outcome
 
-_SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value})
+_SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value, Cause.SECURITY_REQUIRED.value})
 
 
 def of_leg(call: Call, message: Message, ended: Ended, trunk: Trunk | None, heard_from_pct: int) -> Ending:
