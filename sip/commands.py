@@ -77,6 +77,21 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Register:
+    """Register at the trunk, and keep it so; also after a refused login. Answered by `RegistrationState`, each change.
+
+    `route`: "address:port" found for the registrar's name; None: the process looks it up, which holds up its calls.
+    """
+
+    route: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unregister:
+    """Take the registration back, and keep it so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Answered by `Pong` from the loop that works."""
 
@@ -93,4 +108,4 @@ class Stop:
     """BYE to all, at most 2 s, then exit 0."""
 
 
-Command = Dial | Play | StopPlaying | HangUp | Ping | Drain | Stop
+Command = Dial | Play | StopPlaying | HangUp | Register | Unregister | Ping | Drain | Stop

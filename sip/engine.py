@@ -22,7 +22,7 @@ from sip import pjsettings, selfcheck
 from sip.commands import Dial
 from sip.events import Origin, Ready
 from sip.legs import Close, Counters
-from sip.messages import Answer, Seen, read_answer, read_log
+from sip.messages import Answer, Seen, challenge_realm, read_answer, read_log
 from sip.recording import RATE_HZ, parts
 from sip.setup import LineSetup
 from sip.streams import Streams
@@ -72,6 +72,10 @@ class Watcher(Protocol):
 
     def fault(self, call_id: str, words: str) -> None: ...
 
+    def registration(self, code: int, reason: str, expires_s: int, retry_after_s: int | None) -> None:
+        """Code 0: our own stack gave up, and why. `expires_s` 0: taken back."""
+        ...
+
 
 def compiled_capacity() -> int:
     """Calls per process that this build of the library allows: the default of a field nobody has changed yet."""
@@ -119,6 +123,31 @@ class _Account(pj.Account):  # type: ignore[misc]  # the module has no types
 
     def onIncomingSubscribe(self, prm: Any) -> None:  # the library's name
         prm.code, prm.reason = 403, "Forbidden"
+
+
+class _Registrant(_Account):
+    """Registers. An account of its own, so that no dial touches the registration."""
+
+    def __init__(self, watcher: "Watcher", realm: str) -> None:
+        super().__init__()
+        self._watcher, self._realm = watcher, realm
+
+    def onRegState(self, prm: Any) -> None:  # the library's name
+        try:
+            self._tell(prm)
+        except Exception:  # noqa: BLE001  # outermost frame of a callback
+            traceback.print_exc(file=sys.stderr)
+
+    def _tell(self, prm: Any) -> None:
+        text = prm.rdata.wholeMsg
+        answer = read_answer(text)
+        if answer is None:  # our own stack gave up
+            self._watcher.registration(int(prm.code) if prm.code == 408 else 0, prm.reason, 0, None)
+            return
+        reason, asked = answer.reason, challenge_realm(text)
+        if asked and asked != self._realm:
+            reason += f" (asks for the realm {asked}, the trunk's login is for {self._realm or 'none'})"
+        self._watcher.registration(answer.code, reason, int(prm.expiration), answer.retry_after_s)
 
 
 class _Player(pj.AudioMediaPlayer):  # type: ignore[misc]  # the module has no types
@@ -235,6 +264,8 @@ class Engine:
         self._graves: deque[tuple[float, Any]] = deque()
         self._recorders: deque[tuple[float, str, _Recorder]] = deque()
         self._eofs: deque[_Player] = deque()
+        self._registrant: _Registrant | None = None
+        self._registrant_route: str | None = None
         self._awake = True
         self._route = ""
         self._tape = _Tape()  # lives as long as the process
@@ -273,8 +304,12 @@ class Engine:
         return int(self._endpoint.transportCreate(kind, self._transport_config))
 
     def _make_account_config(self) -> Any:
-        config, auth = pj.AccountConfig(), self._setup.trunk.auth
+        config = pj.AccountConfig()
         pjsettings.fill_account(config, self._setup, self._transport)
+        return self._with_login(config)
+
+    def _with_login(self, config: Any) -> Any:
+        auth = self._setup.trunk.auth
         if auth is not None:
             config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", auth.realm, auth.username, 0, auth.password))
         return config
@@ -358,8 +393,34 @@ class Engine:
     def _shut_down(self) -> None:
         self._account.shutdown()
         del self._account
+        if self._registrant is not None:
+            self._registrant.shutdown()
+            self._registrant = None
         # Everything was sent and answered already; without the flag it sleeps for a second, in case.
         self._endpoint.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
+
+    # -- the registration
+
+    def register(self, route: str | None) -> Problem | None:
+        """REGISTER now; the watcher hears the answer. `route`: the address found for a name."""
+        return self._attempt(lambda: self._register(route))
+
+    def unregister(self) -> Problem | None:
+        """REGISTER with a life of 0."""
+        one = self._registrant
+        return None if one is None else self._attempt(lambda: one.setRegistration(False))
+
+    def _register(self, route: str | None) -> None:
+        trunk = self._setup.trunk
+        if self._registrant is None or route != self._registrant_route:
+            if self._registrant is not None:
+                self._registrant.shutdown()
+            config = pj.AccountConfig()
+            pjsettings.fill_registration(config, self._setup, self._transport, self.ready.sip_port, route)
+            one = _Registrant(self.watcher, trunk.auth.realm if trunk.auth else "")
+            one.create(self._with_login(config))
+            self._registrant, self._registrant_route = one, route
+        self._registrant.setRegistration(True)
 
     # -- one call
 
@@ -438,11 +499,7 @@ class Engine:
         proxies = self._account_config.sipConfig.proxies
         proxies.clear()
         if route:
-            over = ";transport=tcp" if self._setup.transport is Transport.TCP else ""
-            # RFC 3261 section 8.1.2: a proxy of the operator's choice is the first entry of the route; an address that
-            # we only looked up is nobody's business.
-            hidden = "" if self._setup.trunk.outbound_proxy else ";hide"
-            proxies.append(f"<sip:{route}{over};lr{hidden}>")
+            proxies.append(pjsettings.proxy(self._setup, route))
         self._account.modify(self._account_config)
         self._route = route
 

@@ -4,12 +4,15 @@ The objects are the library's and are made by sip/engine.py; here they are only 
 """
 
 from typing import Any
+from urllib.parse import quote
 
 from sip import selfcheck, tls
 from sip.setup import LineSetup
 from sip.trunk import Srtp, Transport
 
 _PRIORITIES = (254, 253, 252)
+_USER_CHARACTERS = "-_.!~*'()&=+$,"  # RFC 3261 section 25.1: what else a user part may hold as it is
+_KEEP_ALIVE_S = 15  # shorter than what routers remember a UDP flow for (RFC 5626 section 4.4)
 _SRTP = {Srtp.OFF: 0, Srtp.OPTIONAL: 1, Srtp.REQUIRED: 2}
 _KEYS_IN_SDP = 0  # PJMEDIA_SRTP_KEYING_SDES; DTLS would need certificates of ours in every call
 _TIMER_ALWAYS = 3  # 2 (required) would hang up on a peer without session timers
@@ -57,7 +60,7 @@ def fill_account(config: Any, setup: LineSetup, transport: int) -> None:
     config.sipConfig.transportId = transport
     if setup.transport is Transport.TLS and trunk.outbound_proxy:
         # Its name stays, for verification; over UDP and TCP the parent finds the address (`Dial.route`).
-        config.sipConfig.proxies.append(f"<sip:{trunk.outbound_proxy};transport=tls;lr>")
+        config.sipConfig.proxies.append(proxy(setup, trunk.outbound_proxy))
     call, nat, rtp = config.callConfig, config.natConfig, config.mediaConfig.transportConfig
     call.timerUse, call.timerSessExpiresSec, call.timerMinSESec = _TIMER_ALWAYS, trunk.session_expires_s, 90
     call.prackUse = 0
@@ -67,6 +70,52 @@ def fill_account(config: Any, setup: LineSetup, transport: int) -> None:
     media = config.mediaConfig
     media.srtpUse, media.srtpSecureSignaling = _SRTP[trunk.srtp], 1
     media.srtpOpt.keyings.append(_KEYS_IN_SDP)
+
+
+def proxy(setup: LineSetup, where: str) -> str:
+    """Where requests go first, as a route.
+
+    RFC 3261 section 8.1.2: a proxy of the operator's choice stands in it; an address that we only looked up is
+    nobody's business.
+    """
+    hidden = "" if setup.trunk.outbound_proxy else ";hide"
+    return f"<sip:{where}{_over(setup)};lr{hidden}>"
+
+
+def fill_registration(config: Any, setup: LineSetup, transport: int, sip_port: int, route: str | None) -> None:
+    """The AccountConfig of the account that registers, but for the login. The library retries nothing by itself."""
+    trunk, rules, reg, nat = setup.trunk, setup.trunk.register, config.regConfig, config.natConfig
+    target = next(uri for uri in trunk.uris if uri.enabled)
+    registrar = rules.registrar or bracketed_host(target.host, target.port)
+    user = quote(trunk.auth.username if trunk.auth else "tocsin", safe=_USER_CHARACTERS)
+    config.idUri = f"<sip:{user}@{_without_port(registrar)}>"
+    reg.registrarUri = f"sip:{registrar}{_over(setup)}"
+    reg.registerOnAdd, reg.timeoutSec, reg.unregWaitMsec = False, rules.expires_s, 500
+    reg.retryIntervalSec = reg.firstRetryIntervalSec = reg.randomRetryIntervalSec = 0
+    if rules.contact:
+        ours = bracketed_host(trunk.public_address or trunk.bind_address, sip_port)
+        config.sipConfig.contactForced = f"<sip:{quote(rules.contact, safe=_USER_CHARACTERS)}@{ours}{_over(setup)}>"
+    config.sipConfig.transportId = transport
+    first = route or trunk.outbound_proxy
+    if first:
+        config.sipConfig.proxies.append(proxy(setup, first))
+    # RFC 5626 is not asked for: a registrar that knows none of it answers 439, and the library gives up for good.
+    nat.sipOutboundUse = nat.viaRewriteUse = 0
+    # Without an address given by the operator, the registrar's word for how we look from outside is the best there is.
+    nat.contactRewriteUse = 0 if trunk.public_address or rules.contact else 1
+    nat.udpKaIntervalSec = _KEEP_ALIVE_S
+
+
+def bracketed_host(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+def _without_port(where: str) -> str:
+    return where if where.endswith("]") else where.rpartition(":")[0] or where
+
+
+def _over(setup: LineSetup) -> str:
+    return "" if setup.transport is Transport.UDP else f";transport={setup.transport}"
 
 
 def effective(endpoint: Any, config: Any, account: Any, transport: Any) -> selfcheck.Effective:

@@ -26,6 +26,7 @@ class LineSetup:
     ladder: bool = True
     dials_per_s: float = 5.0
     silent_s: float = SILENT_S
+    registers: bool = False  # holds the trunk's registration, once a `Register` says so
     any_interface: bool = False  # the operator's word that 0.0.0.0 is meant
 
     @property

@@ -10,6 +10,7 @@ class Streams:
         self._host = host
         self._up: set[int] = set()
         self._opened = 0
+        self.cuts = 0  # connections that were up and are no more
         self.why = ""  # the last one failed, in words
 
     def opened(self, handle: int) -> None:
@@ -17,6 +18,7 @@ class Streams:
         self._opened += 1
 
     def closed(self, handle: int, verify_status: int, words: str) -> None:
+        self.cuts += handle in self._up
         self._up.discard(handle)
         self.why = why_refused(verify_status, self._host) or words
 

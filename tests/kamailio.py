@@ -159,7 +159,11 @@ class Kamailio:
 
     def saw(self, method: str) -> list[list[str]]:
         """Requests of this method: transport, method, URI, Expires, Authorization."""
-        rows = [line.partition("SAW|")[2].split("|", 4) for line in self.log().splitlines() if "SAW|" in line]
+        rows = [
+            line.partition("SAW|")[2].split("|", 4)
+            for line in self.log().replace("<null>", "").splitlines()
+            if "SAW|" in line
+        ]
         return [row for row in rows if row[1] == method]
 
 
