@@ -17,13 +17,14 @@ import structlog
 
 from sip.commands import Dial, Drain, Register, Unregister
 from sip.events import Ended, Origin, Phase, Ready, RegistrationState, Trace
+from sip.legs import SILENT_SLOT_S
 from sip.line import Capacity, Leg, LineError, LinesDown, NoFreeLine
 from sip.lineprocess import LineProcess, Notice, ProcessStatus, StillbornLeg
 from sip.ports import NoFreePorts, claim, free_sip_port
 from sip.prefork import Prefork, PreforkError
 from sip.registrar import Registrar
 from sip.setup import DIALS_PER_S_CEILING, SILENT_S, LineSetup
-from sip.trunk import Registration, Transport, Trunk
+from sip.trunk import Registration, Timers, Transport, Trunk
 
 log = structlog.get_logger(__name__)
 
@@ -71,7 +72,10 @@ class Lines:
         self._journal_dir = journal_dir.absolute()
         self._rtp_base, self._sip_base = rtp_base or trunk.rtp.port_base, sip_base
         self._idle_s, self._keep, self._recycle_after = idle_s, keep, recycle_after
-        self._ladder, self._silent_s, self._beat_s = ladder, silent_s, beat_s
+        b_s = trunk.timers.b_ms / 1000
+        # The library's own timer B is 32 s whatever is said; what the operator says is kept by giving up ourselves.
+        self._silent_s = silent_s if trunk.timers == Timers() else min(b_s, SILENT_SLOT_S)
+        self._ladder, self._beat_s = ladder, beat_s
         self._any_interface = any_interface
         self._prefork = Prefork()
         self._preparing = asyncio.Lock()
@@ -283,7 +287,7 @@ class Lines:
 
     def _new_process(self, calls: int, *, registers: bool) -> LineProcess:
         address = self._trunk.bind_address
-        ports = claim(address, self._rtp_base, calls)
+        ports = claim(address, self._rtp_base, calls, self._trunk.rtp.port_last)
         setup = LineSetup(
             trunk=self._trunk,
             capacity=calls,

@@ -102,6 +102,8 @@ def _rules(seen: Effective, told: LineSetup) -> tuple[tuple[bool, str], ...]:
         (seen.timer_use != 3, "session timers are not always asked for"),
         (seen.timer_expires_s != told.trunk.session_expires_s, "the session timer has another length"),
         (seen.timer_expires_s < TIMER_LEAST_S, f"the session timer is shorter than the {TIMER_LEAST_S} s of RFC 4028"),
+        (told.trunk.timers.t1_ms != 500, "timer T1 is fixed at 500 ms in this build of PJSIP"),
+        (not told.trunk.rtp.symmetric, "this build of PJSIP always sends where the peer sends from"),
         (seen.mwi or seen.publish, "message waiting or publishing is on"),
     )
 

@@ -6,7 +6,7 @@ import pytest
 
 from sip.selfcheck import Effective, faults, warnings
 from sip.setup import LineSetup
-from sip.trunk import Tls, Transport, Trunk, TrunkUri
+from sip.trunk import Rtp, Timers, Tls, Transport, Trunk, TrunkUri
 
 TOLD = LineSetup(Trunk("t", "t", (TrunkUri("10.0.0.1"),)), 4, 30000, 16, "/tmp")
 GOOD = Effective(
@@ -116,6 +116,13 @@ def test_tls_that_believes_anybody_is_allowed_and_said() -> None:
 
     assert faults(seen, told) == ()
     assert "believes any certificate" in warnings(seen, told)[0]
+
+
+@pytest.mark.parametrize(
+    "trunk", [replace(TOLD.trunk, timers=Timers(t1_ms=100)), replace(TOLD.trunk, rtp=Rtp(symmetric=False))]
+)
+def test_what_the_library_cannot_do_is_refused_and_never_ignored(trunk: Trunk) -> None:
+    assert len(faults(GOOD, replace(TOLD, trunk=trunk))) == 1
 
 
 def test_every_interface_only_on_the_operators_word() -> None:
