@@ -27,13 +27,15 @@ from sip.recording import RATE_HZ, parts
 from sip.setup import LineSetup
 from sip.streams import Streams
 from sip.tls import TlsFilesError
-from sip.trunk import Transport
+from sip.trunk import DtmfWay, Transport
 
 GRAVE_S = 1.0  # a player freed while the clock thread still holds it is a use after free
 TOO_MANY_CALLS = 70010  # PJ_ETOOMANY; the module has no name for it
 NO_RTP_PORT = 120098
 NO_SOUND_CLOCK = 420006
 _TAPE_MOST = 4096
+FRAME_MS = 20
+_TAP_MOST = 500  # frames, 10 s: a loop that is held up for longer has other troubles
 _TRANSPORTS = {
     Transport.UDP: pj.PJSIP_TRANSPORT_UDP,
     Transport.TCP: pj.PJSIP_TRANSPORT_TCP,
@@ -161,6 +163,24 @@ class _Player(pj.AudioMediaPlayer):  # type: ignore[misc]  # the module has no t
         self._over.append(self)
 
 
+class _Tap(pj.AudioMediaPort):  # type: ignore[misc]  # the module has no types
+    """What is heard, 20 ms at a time. Called on the sound clock's own thread: copy, append, touch nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: deque[bytes] = deque(maxlen=_TAP_MOST)
+        sound = pj.MediaFormatAudio()
+        sound.init(pj.PJMEDIA_FORMAT_PCM, RATE_HZ, 1, 1000 * FRAME_MS, 16)
+        self.createPort("tap", sound)
+
+    def onFrameReceived(self, frame: Any) -> None:  # the library's name
+        if frame.type == pj.PJMEDIA_FRAME_TYPE_AUDIO:
+            self.frames.append(bytes(frame.buf))
+
+    def onFrameRequested(self, frame: Any) -> None:  # the library's name
+        frame.type = pj.PJMEDIA_FRAME_TYPE_NONE
+
+
 class _Recorder:
     """Both sides of a call, each into a file of its own.
 
@@ -190,6 +210,7 @@ class _Call(pj.Call):  # type: ignore[misc]  # the module has no types
         self.call_id = call_id
         self.player: _Player | None = None
         self.recorder: _Recorder | None = None
+        self.tap: _Tap | None = None
 
     def onCallState(self, prm: Any) -> None:  # the library's name
         self._safely(self._state, prm)
@@ -467,6 +488,12 @@ class Engine:
             self._attempt(lambda: self._unplug(call))
             self._bury(call)
 
+    def heard(self, call_id: str) -> Iterator[bytes]:
+        """What was heard since the last time, PCM16 at 8 kHz; only where the trunk's keys are in the sound."""
+        call = self._calls.get(call_id)
+        while call is not None and call.tap is not None and call.tap.frames:
+            yield call.tap.frames.popleft()
+
     def counters(self, call_id: str) -> Counters | None:
         """None when the call has no stream."""
         call = self._calls.get(call_id)
@@ -476,6 +503,9 @@ class Engine:
         """Only from the call's own end: a wrapper that outlives it hangs up the stranger who gets its place."""
         self._calls.pop(call.call_id, None)
         self._bury(call)
+        if call.tap is not None:
+            self._graves.append((time.monotonic() + GRAVE_S, call.tap))
+            call.tap = None
         if call.recorder is not None:
             self._attempt(call.recorder.stop)
             self._recorders.append((time.monotonic() + GRAVE_S, call.call_id, call.recorder))
@@ -507,6 +537,9 @@ class Engine:
         if record and call.recorder is None:
             call.recorder = _Recorder(Path(record))
         audio = call.getAudioMedia(-1)
+        if self._setup.trunk.dtmf is DtmfWay.INBAND:
+            call.tap = call.tap or _Tap()
+            audio.startTransmit(call.tap)
         if call.recorder is not None:
             audio.startTransmit(call.recorder.heard)
         if call.player is not None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Register, Stop, StopPlaying, Unregister, Why
 from sip.engine import NO_RTP_PORT, NO_SOUND_CLOCK, TOO_MANY_CALLS, Engine
 from sip.events import Answered, Dialling, Ended, Event, NoFreeLine, Origin, Phase, Pong, Ready, Ringing, Trace
+from sip.inband import InBand
 from sip.legs import RINGS_MOST, SETTLE_S, SILENT_SLOT_S, TRACE_MOST, Close, Counters, Leg
 from sip.messages import kept
 from sip.recording import discard, join
 from sip.registering import Registering
 from sip.setup import DIALS_PER_S_CEILING, LineSetup
-from sip.trunk import Srtp
+from sip.trunk import DtmfWay, Srtp
 
 PUMP_MS = 10  # while calls live: no timer of ours needs a finer grain
 PATIENCE_S = 0.5  # asleep on the pipe; a stranger's OPTIONS waits no longer
@@ -190,6 +191,7 @@ class Exchange:
         call_id = leg.dial.call_id
         self._legs[call_id] = leg
         leg.mark = self._engine.mark()
+        leg.ear = InBand() if self._setup.trunk.dtmf is DtmfWay.INBAND else None
         problem = self._engine.place(leg.dial)
         if leg.close is None and problem is None:
             self._know(leg, self._engine.sip_call_id(call_id))
@@ -317,6 +319,8 @@ class Exchange:
         for leg in list(self._legs.values()):
             if leg.confirmed and leg.media:
                 self._wire(leg, now)
+            if leg.ear is not None:
+                self._listen(leg, leg.ear)
             if counting and leg.confirmed:
                 self._count(leg, now)
             if leg.may_speak(now):
@@ -324,6 +328,11 @@ class Exchange:
             why = leg.due_why(now)
             if why is not None:
                 self._hang_up(leg, why)
+
+    def _listen(self, leg: Leg, ear: InBand) -> None:
+        for pcm in self._engine.heard(leg.dial.call_id):
+            for key in ear.hear(pcm):
+                self.pressed(leg.dial.call_id, key, "inband")
 
     def _wire(self, leg: Leg, now: float) -> None:
         if leg.rewire:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from sip.commands import AfterScript, Dial, Play, Why
 from sip.events import Digit, Ended, Origin, Phase, Played, RtpStats, Speaking
+from sip.inband import InBand
 from sip.messages import Answer, Seen, read_answer, reason_of
 from sip.quality import PACKET_MS, loss_pct, milliseconds, mos
 
@@ -115,6 +116,8 @@ class Leg:
     prepared: bool = False  # the script of the Dial has had its turn
     counters: Counters = Counters()
     digits: str = ""
+    keys_by: str = ""  # how its keys come: what was heard first
+    ear: InBand | None = None  # where they are to be found in the sound
     played_ms: int = 0
     audio_ms: int = 0
     repeats: int = 0
@@ -294,8 +297,12 @@ class Leg:
     # -- keys
 
     def press(self, digit: str, method: str, at: float) -> Digit | None:
-        """None when the peer has pressed more than anybody needs."""
-        if len(self.digits) >= DIGITS_MOST:
+        """None when the peer has pressed more than anybody needs, or told the same key in a second way.
+
+        Gateways send an event, an INFO and the tone itself for one press: the way of the first key counts from then on.
+        """
+        self.keys_by = self.keys_by or method
+        if len(self.digits) >= DIGITS_MOST or method != self.keys_by:
             return None
         self.digits += digit
         return Digit(self.dial.call_id, at, digit, method)

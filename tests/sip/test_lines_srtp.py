@@ -6,12 +6,9 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
 
 from media.heard import compare
-from media.speech import Sound
 from sip.commands import AfterScript, Dial, Why
 from sip.events import Ended, LineEvent, Trace
 from sip.line import LinesDown
@@ -23,6 +20,7 @@ from tests.authority import authority, issue
 from tests.baresip import BARESIP, Baresip
 from tests.kamailio import KAMAILIO, Kamailio
 from tests.sip.bench import Bench
+from tests.sip.sounds import sound, warble
 
 pytestmark = [
     pytest.mark.sip,
@@ -32,21 +30,6 @@ pytestmark = [
     ),
 ]
 NUMBER = "2348020000000"
-
-
-def warble(path: Path, seconds: float, low_hz: float, rate: int = 8000) -> str:
-    """A sound that no other moment of it resembles: what is matched must be this one, and all of it."""
-    at = np.arange(int(seconds * rate)) / rate
-    pitch = low_hz * (1 + at / seconds + 0.3 * np.sin(2 * np.pi * 1.7 * at))
-    loudness = 0.4 * (0.55 + 0.45 * np.sin(2 * np.pi * 2.3 * at))
-    samples = loudness * np.sin(2 * np.pi * np.cumsum(pitch) / rate)
-    soundfile.write(path, samples.astype(np.float32), rate, subtype="PCM_16")
-    return str(path)
-
-
-def sound(path: str | Path, channel: int | None = None) -> Sound:
-    samples, rate = soundfile.read(path, dtype="float32")
-    return Sound(samples if channel is None else samples[:, channel].copy(), rate)
 
 
 @pytest.fixture
