@@ -9,6 +9,7 @@ ladder.py     SIP messages seen -> ladder and text, secrets hidden (pure)
 line.py       Line port: dial, hang up, events, capacity
 lines.py      the asyncio face: a pool of line processes    lineprocess.py  one of them, seen from outside
 prefork.py    the prepared process they are forked from       ports.py        RTP ports that nobody else has
+names.py      the addresses behind a trunk's names
 registration.py  when a REGISTER is due (pure)    registering.py  a line process does it    registrar.py  how it stands
 child.py      a line process's main loop        lastwords.py  what it writes when its parent is gone
 exchange.py   the calls in it: commands in, events out      legs.py       one call: what is due, how it ended

@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import math
-import re
 import signal
-import socket
 import time
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -20,11 +17,12 @@ from sip.events import Ended, Origin, Phase, Ready, RegistrationState, Trace
 from sip.legs import SILENT_SLOT_S
 from sip.line import Capacity, Leg, LineError, LinesDown, NoFreeLine
 from sip.lineprocess import LineProcess, Notice, ProcessStatus, StillbornLeg
+from sip.names import Names
 from sip.ports import NoFreePorts, claim, free_sip_port
 from sip.prefork import Prefork, PreforkError
 from sip.registrar import Registrar
 from sip.setup import DIALS_PER_S_CEILING, SILENT_S, LineSetup
-from sip.trunk import Registration, Timers, Transport, Trunk
+from sip.trunk import Registration, Timers, Trunk
 
 log = structlog.get_logger(__name__)
 
@@ -36,9 +34,7 @@ TRIES_MORE = 2  # a dial may meet a process that dies as it starts, or one whose
 WORTH_WAITING_S = 2.0  # a dial waits for a process that may be started again so soon; later it is told "down"
 CLOSE_WITHIN_S = 5.0
 KILLED_WITHIN_S = 1.0
-RESOLVED_FOR_S = 60.0
 HEALTHY_S = 60.0  # a process that has lived so long did not die of how it began
-_HOST = re.compile(r"sips?:(?:[^@>]*@)?(\[[0-9A-Fa-f:.]+\]|[^:;>?@]+)(?::(\d+))?")
 
 
 class Lines:
@@ -67,7 +63,6 @@ class Lines:
         any_interface: bool = False,
     ) -> None:
         self._trunk = trunk
-        self._over = next((uri.transport for uri in trunk.uris if uri.enabled), Transport.UDP)
         self._most = most
         self._journal_dir = journal_dir.absolute()
         self._rtp_base, self._sip_base = rtp_base or trunk.rtp.port_base, sip_base
@@ -87,7 +82,7 @@ class Lines:
         self._not_before = 0.0
         self._reason = ""
         self._beats = 0
-        self._resolved: dict[str, tuple[float, str]] = {}
+        self._names = Names(trunk)
         self.registrar = None if trunk.registration is Registration.NONE else Registrar()
         self._registering: LineProcess | None = None  # the process that does nothing else
 
@@ -224,22 +219,24 @@ class Lines:
         if self._trunk.registration is Registration.EVERY_LINE:
             trunk, uri = self._trunk, self._trunk.uris[0]
             where = trunk.outbound_proxy or trunk.register.registrar or f"{uri.host}:{uri.port}"
-            route = await self._address_of(f"sip:{where}")
+            route = await self._names.address_of(f"sip:{where}")
         process.send(Register(route or None))
 
     async def _keep_registering(self) -> None:
         """The process that holds the registration of the trunk; its successor comes later each time."""
-        deaths = 0
-        while True:
-            with contextlib.suppress(LineError, NoFreePorts):
+        loop, deaths = asyncio.get_running_loop(), 0
+        while not self._closing:
+            began = loop.time()
+            try:
                 await self._prepare()
                 process = self._registering = self._new_process(1, registers=True)
-                began = asyncio.get_running_loop().time()
                 await process.closed()
-                # A registrar whose answers end the process must not be asked ten times a second.
-                deaths = 0 if asyncio.get_running_loop().time() - began > HEALTHY_S else deaths + 1
                 if self.registrar is not None:
                     self.registrar.gone(process.pid, process.refused or "the process that held it died")
+            except (LineError, NoFreePorts) as error:
+                log.warning("nothing holds the registration", trunk_id=self._trunk.id, why=str(error))
+            # A registrar whose answers end the process must not be asked ten times a second.
+            deaths = 0 if loop.time() - began > HEALTHY_S else deaths + 1
             await asyncio.sleep(min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(deaths, 20)))
 
     def _everybody(self) -> list[LineProcess]:
@@ -368,55 +365,11 @@ class Lines:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # -- names
-
     async def _route(self, command: Dial) -> Dial | None:
-        """PJSIP would resolve a name inside the call, blocking three others. None: nobody knows the name.
-
-        Over TLS it has to: the name is compared with the certificate. There, a slow resolver holds up the call.
-        """
+        """None: nobody knows the name."""
         proxy = self._trunk.outbound_proxy
-        address = await self._address_of(f"sip:{proxy}" if proxy else command.uri)
+        address = await self._names.address_of(f"sip:{proxy}" if proxy else command.uri)
         return None if address is None else replace(command, route=address or None)
-
-    async def _address_of(self, uri: str) -> str | None:
-        """Empty: no route is needed. None: nobody knows the name."""
-        found = _HOST.search(uri)
-        if found is None or self._over is Transport.TLS:
-            return ""
-        host, port = found[1].strip("[]"), int(found[2] or 5060)
-        if self._is_address(host):
-            return _joined(host, port) if self._trunk.outbound_proxy else ""
-        return await self._resolve(host, port)
-
-    async def _resolve(self, host: str, port: int) -> str | None:
-        loop = asyncio.get_running_loop()
-        key = f"{host}:{port}"
-        until, address = self._resolved.get(key, (0.0, ""))
-        if until > loop.time():
-            return address
-        kind = socket.SOCK_STREAM if self._over is Transport.TCP else socket.SOCK_DGRAM
-        family = socket.AF_INET6 if ":" in self._trunk.bind_address else socket.AF_INET
-        try:
-            answers = await loop.getaddrinfo(host, port, family=family, type=kind)
-        except OSError as error:
-            log.warning("trunk name not found", host=host, error=str(error))
-            return None
-        address = _joined(str(answers[0][4][0]), port)
-        self._resolved[key] = (loop.time() + RESOLVED_FOR_S, address)
-        return address
-
-    @staticmethod
-    def _is_address(host: str) -> bool:
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        return True
-
-
-def _joined(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 async def _all_closed(processes: list[LineProcess], within_s: float) -> bool:

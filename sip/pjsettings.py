@@ -65,6 +65,8 @@ def fill_account(config: Any, setup: LineSetup, transport: int) -> None:
     call.timerUse, call.timerSessExpiresSec, call.timerMinSESec = _TIMER_ALWAYS, trunk.session_expires_s, 90
     call.prackUse = 0
     nat.sipOutboundUse = nat.contactRewriteUse = nat.viaRewriteUse = nat.udpKaIntervalSec = 0
+    # Over TCP and TLS the Contact is where our end of the connection is, unless that is an address nobody may see.
+    nat.contactUseSrcPort = 0 if trunk.public_address else 1
     rtp.boundAddress, rtp.port, rtp.portRange = trunk.bind_address, setup.rtp_base, setup.rtp_range
     rtp.publicAddress = trunk.public_address or ""
     media = config.mediaConfig

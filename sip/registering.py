@@ -44,10 +44,10 @@ class Registering:
 
     def heard(self, code: int, reason: str, expires_s: int, retry_after_s: int | None) -> None:
         now, at = time.monotonic(), time.time()
-        if self._leaving and expires_s == 0:
-            self._leaving = False
-        elif code == 200 and not self._life.wanted:
+        if code == 200 and expires_s and not self._life.wanted:
             self._leaving = self._engine.unregister() is None  # the grant crossed our taking back
+        elif self._leaving:
+            self._leaving = False
         elif code == 200:
             self._life.granted(expires_s, now, at)
         else:
@@ -60,7 +60,7 @@ class Registering:
         if self._engine.streams.cuts != self._cuts:
             self._cuts = self._engine.streams.cuts
             self._life.cut_off(now, time.time())
-        if self._life.due(now):
+        if self._life.due(now) and not self._leaving:
             self._life.sent(time.time())
             problem = self._engine.register(self._route)
             if problem is not None:

@@ -295,3 +295,55 @@ async def test_every_line_process_may_register_for_itself(bench: Bench, ear: sip
     assert isinstance(events[-1], Ended)
     assert events[-1].code == 200
     assert [row[3] for row in door.saw("REGISTER")][-1] == "0"
+
+
+async def test_wanting_it_back_at_once_waits_for_the_answer(trunks: Trunks) -> None:
+    door = await trunks.door()
+    lines = await trunks.lines(door.udp)
+    first = await standing(lines, Registered.YES)
+
+    lines.unregister()
+    await standing(lines, Registered.STOPPED)
+    lines.register()
+    again = await refreshed(lines, first)
+
+    state = await standing(lines, Registered.YES, expires_at=again)
+    assert state.failures == 0
+    expires = [row[3] for row in door.saw("REGISTER")][2:]
+    assert expires == sorted(expires, key=int)  # all of the taking back, then all of the new one
+    assert (expires[0], expires[-1]) == ("0", "300")
+
+
+async def test_a_connection_that_breaks_is_not_trusted_until_the_next_refresh(trunks: Trunks) -> None:
+    """The registrar cannot ring us any more: five minutes of that would be five minutes of lost calls."""
+    door = await trunks.door()
+    lines = await trunks.lines(door.tcp, Transport.TCP)
+    await standing(lines, Registered.YES)
+
+    await door.__aexit__(None, None, None)
+
+    state = await standing(lines, Registered.UNREACHABLE)
+    assert state.last_reason
+    assert state.next_action_at is not None
+
+
+async def test_an_outbound_proxy_gets_the_register_too(trunks: Trunks) -> None:
+    door = await trunks.door()
+    rules = Register(registrar="registrar.invalid", expires_s=300)
+    lines = await trunks.lines(door.udp, register=rules, outbound_proxy=f"localhost:{door.udp}")
+
+    await standing(lines, Registered.YES)
+
+    assert {row[2] for row in door.saw("REGISTER")} == {"sip:registrar.invalid"}
+
+
+async def test_the_contact_is_the_one_the_trunk_wants(trunks: Trunks) -> None:
+    door = await trunks.door()
+    lines = await trunks.lines(door.udp, register=Register(contact="2347080670000"))
+
+    await standing(lines, Registered.YES)
+
+    assert lines.registrar is not None
+    sent = [row.text for row in lines.registrar.ladder() if row.sent]
+    assert all("Contact: <sip:2347080670000@127.0.0.1:" in text for text in sent)
+    assert all(f"To: <sip:{USER}@localhost>" in text for text in sent)

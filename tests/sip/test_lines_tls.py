@@ -174,3 +174,46 @@ async def test_an_outbound_proxy_gets_every_request_first(
     assert end.code == 486
     assert [row[2] for row in door.saw("INVITE")] == ["sip:2348020000000@trunk.invalid:5060"]
     assert f"Route: <sip:127.0.0.1:{door.udp};lr>" in seen[0].text
+
+
+@pytest.mark.parametrize("over", [Transport.TCP, Transport.TLS])
+async def test_the_trunk_hangs_up_over_the_connection_that_we_opened(
+    bench: Bench, ear: sipp.Ear, stack: AsyncExitStack, ours: Issued, tmp_path: Path, over: Transport
+) -> None:
+    await bench.set_up(sipp.answers_and_hangs_up(ear.port, 400, by_proxy=True))
+    theirs = issue(tmp_path, ours, "localhost")
+    door = await stack.enter_async_context(Kamailio(tmp_path, carrier=bench.carrier.port, certificate=theirs))
+    port = door.tls if over is Transport.TLS else door.tcp
+    trunk = replace(over_tls(port, ours.certificate), uris=(TrunkUri("localhost", port, over),))
+    lines = await lines_to(stack, trunk, tmp_path)
+
+    dial = replace(
+        bench.dial(audio=sipp.tone(tmp_path / "long.wav", 5000)),
+        uri=f"sip:2348020000000@localhost:{port};transport={over.value}",
+    )
+    async with asyncio.timeout(20):
+        leg = await lines.dial(dial)
+        events = [event async for event in leg.events()]
+
+    end = events[-1]
+    assert isinstance(end, Ended)
+    assert (end.code, end.by_us, end.q850) == (200, False, 16), end
+    assert [row[0] for row in door.saw("BYE")] == ["udp"]  # from the carrier; it was passed on, or we had not ended
+
+
+@pytest.mark.parametrize("over", list(Transport))
+async def test_behind_nat_the_contact_is_the_public_address(
+    bench: Bench, stack: AsyncExitStack, ours: Issued, tmp_path: Path, over: Transport
+) -> None:
+    await bench.set_up(sipp.refuses("486 Busy Here"))
+    theirs = issue(tmp_path, ours, "localhost")
+    door = await stack.enter_async_context(Kamailio(tmp_path, on_invite=NOBODY, certificate=theirs))
+    port = {Transport.UDP: door.udp, Transport.TCP: door.tcp, Transport.TLS: door.tls}[over]
+    trunk = replace(over_tls(port, ours.certificate), uris=(TrunkUri("localhost", port, over),))
+    lines = await lines_to(stack, replace(trunk, public_address="203.0.113.7"), tmp_path)
+
+    seen, end = await call(bench, lines, f"sip:2348020000000@localhost:{port};transport={over.value}")
+
+    assert end.code == 486
+    assert "\nContact: <sip:tocsin@203.0.113.7:" in seen[0].text.replace("\r", "")
+    assert "127.0.0.1" not in seen[0].text.partition("v=0")[2]
