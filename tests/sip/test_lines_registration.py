@@ -347,3 +347,26 @@ async def test_the_contact_is_the_one_the_trunk_wants(trunks: Trunks) -> None:
     sent = [row.text for row in lines.registrar.ladder() if row.sent]
     assert all("Contact: <sip:2347080670000@127.0.0.1:" in text for text in sent)
     assert all(f"To: <sip:{USER}@localhost>" in text for text in sent)
+
+
+async def test_a_hostile_registrar_ends_its_own_process_and_no_call(
+    bench: Bench, ear: sipp.Ear, trunks: Trunks
+) -> None:
+    """CVE-2026-57161: a 200 with too many Service-Route headers. Whatever the library does, lines go on."""
+    await bench.set_up(sipp.answers(ear.port))
+    many = "".join(f'append_to_reply("Service-Route: <sip:hop{n}.example;lr>\\r\\n");' for n in range(40))
+    door = await trunks.door(on_register=f"{many} {REGISTRAR}", on_invite="", carrier=bench.carrier.port)
+    lines = await trunks.lines(door.udp)
+    pids = lines.pids()
+    await standing(lines, Registered.UNREACHABLE, last_reason="the process that held it died")
+
+    async with asyncio.timeout(20):
+        leg = await lines.dial(replace(bench.dial(), uri=f"sip:2348020000000@localhost:{door.udp}"))
+        events = [event async for event in leg.events()]
+
+    assert isinstance(events[-1], Ended)
+    assert events[-1].played_to_end
+    assert lines.pids() == pids
+    before = len(door.saw("REGISTER"))
+    await time_passes(3.0)
+    assert len(door.saw("REGISTER")) - before <= 6  # two a life, each life later than the one before
