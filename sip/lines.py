@@ -217,7 +217,8 @@ class Lines:
             return
         route = None
         if self._trunk.registration is Registration.EVERY_LINE:
-            trunk, uri = self._trunk, self._trunk.uris[0]
+            trunk = self._trunk
+            uri = next(uri for uri in trunk.uris if uri.enabled)
             where = trunk.outbound_proxy or trunk.register.registrar or f"{uri.host}:{uri.port}"
             route = await self._names.address_of(f"sip:{where}")
         process.send(Register(route or None))
