@@ -24,7 +24,7 @@ from tests.until import until
 
 SIPP = shutil.which("sipp")
 _RULER = re.compile(r"^-{20,} (\S+)[ \t](\S+)$", re.MULTILINE)
-_VIA = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n"
+_VIA = "[last_Via:]\n[last_Record-Route:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n"
 
 
 def tone(path: Path, ms: int, rate: int = 8000) -> str:
@@ -107,14 +107,19 @@ def answers(rtp_port: int, *, ring_ms: int = 0, codec: int = 8) -> str:
     )
 
 
-def answers_and_hangs_up(rtp_port: int, after_ms: int) -> str:
+def answers_and_hangs_up(rtp_port: int, after_ms: int, *, by_proxy: bool = False) -> str:
+    """`by_proxy`: a Record-Route came with the INVITE, and the BYE goes that way."""
+    note, bye = _NOTE_CONTACT, _BYE
+    if by_proxy:
+        note = note.replace('crlf="true"', 'crlf="true" rrs="true"')
+        bye = bye.replace("Max-Forwards: 70", "[routes]\nMax-Forwards: 70")
     return scenario(
-        _NOTE_CONTACT,
+        note,
         send("180 Ringing"),
         send("200 OK", sdp_port=rtp_port),
         _NOTE_PARTIES,
         pause(after_ms),
-        _BYE,
+        bye,
         '<recv response="200"/>',
     )
 

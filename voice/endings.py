@@ -22,7 +22,7 @@ DETAIL_MOST = 300  # characters: a sentence, and a word of each engine that was 
 _OF_OURS = re.compile(
     r"(?<![\w:/])/\w[^\s'\",;:)]*|\b\d{1,3}(?:\.\d{1,3}){3}\b|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){3,7}"
 )
-_SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value})
+_SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value, Cause.SECURITY_REQUIRED.value})
 
 
 def of_leg(call: Call, message: Message, ended: Ended, trunk: Trunk | None, heard_from_pct: int) -> Ending:

@@ -210,7 +210,7 @@ def word_for(call: Mapping[str, Any], heard_pct: int = HEARD_PCT) -> str:
 
 def _completed_word(call: Mapping[str, Any], cause: Cause | None, heard_pct: int) -> str:
     heard = bool(call.get("played_to_end")) or (call.get("heard_pct") or 0) >= heard_pct
-    if cause in (Cause.NO_AUDIO, Cause.MEDIA_TIMEOUT):
+    if cause in (Cause.NO_AUDIO, Cause.MEDIA_TIMEOUT, Cause.SECURITY_REQUIRED):
         return "Silent call"
     if call.get("answered_by") == "machine":
         return "Voicemail (message left)" if heard else "Voicemail (no message)"
@@ -264,6 +264,7 @@ def _story(call: Mapping[str, Any], cause: Cause | None) -> str:
 
 _END: dict[Cause | None, str] = {
     Cause.MEDIA_TIMEOUT: "but no sound came from their side",
+    Cause.SECURITY_REQUIRED: "but without the encryption that this trunk has to use, so nothing was said",
     Cause.MAX_DURATION: "the time limit ended the call",
     Cause.SIGNALLING_LOST: "then the signalling was lost",
     Cause.PLATFORM_SHUTDOWN: "then our service was shut down",

@@ -62,3 +62,14 @@ def test_sip_ports_are_probed_from_the_first() -> None:
 
         assert free_sip_port(LOOPBACK, port, 50) > port
     assert free_sip_port(LOOPBACK, 0, 50) == 0
+
+
+def test_no_block_reaches_beyond_the_last_port() -> None:
+    blocks = [claim(LOOPBACK, 42800, 4, 42859) for _ in range(2)]
+    try:
+        with pytest.raises(NoFreePorts, match="to 42859"):
+            claim(LOOPBACK, 42800, 8, 42859)
+        assert [block.base for block in blocks] == [42800, 42820]
+    finally:
+        for block in blocks:
+            block.release()
