@@ -29,7 +29,7 @@ from sip.line import Line
 from sip.lines import Lines
 from sip.simulated import SimulatedLine
 from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
-from sip.trunk_file import TrunkFileError, load_trunks
+from sip.trunk_file import TrunkError, load_trunks
 from voice import installation
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
@@ -118,7 +118,7 @@ def trunks(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple
     """Those of the file, and the sandbox when there is a phone to reach."""
     try:
         configured = load_trunks(settings.trunks, environ) if settings.trunks else ()
-    except TrunkFileError as error:
+    except TrunkError as error:
         raise SettingsError(f"trunks: {error}") from None
     if not settings.sandbox.enabled or (not settings.sandbox.sip_port and not settings.simulate):
         return configured

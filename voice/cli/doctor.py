@@ -127,13 +127,13 @@ async def _files(_: Settings) -> list[Finding]:
 
 
 async def _trunks(settings: Settings) -> list[Finding]:
-    from sip.trunk_file import TrunkFileError, load_trunks
+    from sip.trunk_file import TrunkError, load_trunks
 
     if settings.trunks is None:
         return [Finding("trunks", True, "none configured: only the catch-all phone can be called")]
     try:
         trunks = load_trunks(settings.trunks, os.environ)
-    except TrunkFileError as error:
+    except TrunkError as error:
         return [Finding("trunks", False, str(error), "config/trunks.example.toml shows every field")]
     return [Finding("trunks", True, ", ".join(trunk.id for trunk in trunks) or "the file names none")]
 
