@@ -114,7 +114,8 @@ class Settings(Section):
     data_dir: Path = Path("tocsin-data")  # store, audio, recordings, journals
     api_keys: tuple[SecretStr, ...] = ()  # bootstrap keys, tk_test_… or tk_live_…; comma-separated in the environment
     key_pepper: SecretStr | None = None  # not set: made once and kept in data_dir/key.pepper
-    trunks: Path | None = None  # trunks.toml; not set: only the catch-all phone can be called
+    secret_key: SecretStr | None = None  # seals stored passwords; not set: made once and kept in data_dir/secret.key
+    trunks: Path | None = None  # trunks.toml, applied at each start; not set: trunks come from the API alone
     log_level: Literal["debug", "info", "warning", "error"] = "info"  # debug, info, warning or error
     simulate: bool = False  # simulated lines, no SIP at all
     http: Http = Http()

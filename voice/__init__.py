@@ -17,6 +17,9 @@ compose.py    the parts of a process: the only place that chooses adapters      
 processes.py  api, dialer, courier, phone: what each is made of  preflight.py what is told before anything starts
 serve.py      one process of each, supervised                   roles.py     how they are started
 figures.py    the operator's numbers, counted at scrape
+trunk_book.py the trunks of the service, for all its processes    trunk_shelf.py  where they lie: Valkey, and its twin
+trunk_entry.py  one of them, and the errors about it            trunk_plan.py   what a file would change (pure)
+sealing.py    secrets at rest
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
 caller_ids.py which numbers an account may show (pure)          version.py   which Tocsin, which PJSIP
 """

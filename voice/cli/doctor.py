@@ -130,7 +130,11 @@ async def _trunks(settings: Settings) -> list[Finding]:
     from sip.trunk_file import TrunkError, load_trunks
 
     if settings.trunks is None:
-        return [Finding("trunks", True, "none configured: only the catch-all phone can be called")]
+        return [
+            Finding(
+                "trunks", True, "no file: they come from the API; without any, only the catch-all phone can be called"
+            )
+        ]
     try:
         trunks = load_trunks(settings.trunks, os.environ)
     except TrunkError as error:
