@@ -22,24 +22,24 @@ SECRET_MAX = 1024  # bytes of a password file
 
 
 def load_trunks(path: Path, env: Mapping[str, str], *, facing: Callable[[str], str] | None = None) -> tuple[Trunk, ...]:
-    """All trunks of the file, disabled ones too, in its order. Raises TrunkError."""
-    return tuple(said.trunk for said in read_trunks(path, env, facing=facing))
+    """All trunks of the file, disabled ones too, in its order; what is doubtful is told to the log. Raises TrunkError."""
+    found = read_trunks(path, env, facing=facing)
+    for said in found:
+        for warning in said.warnings:
+            log.warning("trunk file: %s", warning, extra={"table": f"trunks.{said.trunk.id}"})
+    return tuple(said.trunk for said in found)
 
 
 def read_trunks(path: Path, env: Mapping[str, str], *, facing: Callable[[str], str] | None = None) -> tuple[Said, ...]:
-    """As `load_trunks`, with what was said around each. What is doubtful is told to the log.
+    """As `load_trunks`, with what was said around each, and without the log.
 
     `env`: where `password = { env = "NAME" }` is looked up. `facing(host)`: the address of our interface towards a
     host, asked when a trunk has no `bind_address`.
     """
     around = Surroundings(secret=lambda section, key: _secret(section, key, env), facing=facing or our_address_towards)
-    found = []
-    for name, values in _read(path).items():
-        said = read_trunk(name, Section(path, f"trunks.{name}", values), around)
-        for warning in said.warnings:
-            log.warning("trunk file: %s", warning, extra={"table": f"trunks.{name}"})
-        found.append(said)
-    return tuple(found)
+    return tuple(
+        read_trunk(name, Section(path, f"trunks.{name}", values), around) for name, values in _read(path).items()
+    )
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

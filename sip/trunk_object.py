@@ -140,11 +140,13 @@ def _opening(opening: Opening) -> dict[str, Any]:
 
 
 def _without_null(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: _without_null(value) if isinstance(value, dict) else value
-        for name, value in data.items()
-        if value is not None
-    }
+    return {name: _cleaned(value) for name, value in data.items() if value is not None}
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _without_null(value)
+    return [_cleaned(one) for one in value] if isinstance(value, list) else value
 
 
 def _password(section: Section, key: str) -> str:

@@ -103,6 +103,7 @@ def read_trunk(trunk_id: str, section: Section, around: Surroundings) -> Said:
     if not _ID.fullmatch(trunk_id):
         raise section.error("id" if section.file is None else "", "a name is a-z, 0-9 and -, at most 32 characters")
     _check_keys(section)
+    _check_unused(section)
     enabled = section.get("enabled", bool, True)
     if enabled:
         _check_possible(section)
@@ -167,6 +168,14 @@ def _check_keys(section: Section) -> None:
                 inner.only(known)
         elif path:
             _at(section, path).only(known)
+
+
+def _check_unused(section: Section) -> None:
+    """What becomes no part of the trunk still has to be what it says it is."""
+    section.whole("ptime", 20, 1, 1000)
+    for path in ("stir.mode", "stir.cert_ref", "inbound.auth"):
+        table, _, key = path.rpartition(".")
+        section.inner(table).get(key, str, "")
 
 
 def _at(section: Section, path: str) -> Section:

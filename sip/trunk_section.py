@@ -23,8 +23,11 @@ _KIND: dict[type, str] = {
 class TrunkError(Exception):
     """What was said of a trunk is wrong. `table`, `key` and `pointer` say where; the text never contains a secret.
 
-    `pointer` is a JSON pointer fragment (RFC 6901), counted from the trunk: `#/uris/0/host`.
+    `pointer` is a JSON pointer fragment (RFC 6901), counted from the trunk: `#/uris/0/host`. `is_unknown`: there is no
+    such key at all.
     """
+
+    is_unknown = False
 
     def __init__(self, file: Path | None, table: str, key: str, sentence: str, pointer: str = "#") -> None:
         self.file, self.table, self.key, self.sentence, self.pointer = file, table, key, sentence, pointer
@@ -54,7 +57,9 @@ class Section:
         for key in self.values:
             if key not in known:
                 near = difflib.get_close_matches(key[:60], known, n=1)
-                raise self.error(key, "unknown key" + (f"; did you mean {near[0]}?" if near else ""))
+                error = self.error(key, "unknown key" + (f"; did you mean {near[0]}?" if near else ""))
+                error.is_unknown = True
+                raise error
 
     def get(self, key: str, kind: type[T], default: T) -> T:
         value = self.values.get(key, default)

@@ -59,6 +59,8 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         prompts=library,
         refuse_url=_refusal(settings),
         speaks=lambda language: any(engine.speaks(language) for engine in engines),
+        trunks=book,
+        sandbox_trunk=compose.sandbox_trunk(settings),
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks.now, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),

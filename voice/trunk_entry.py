@@ -36,7 +36,7 @@ class TrunkExists(Conflict):
     """There is a trunk with this id already."""
 
     code, title = "TRUNK_EXISTS", "Trunk exists"
-    hint = "Replace it with PUT, or choose another id."
+    hint = "Replace it with PUT /v1/trunks/{trunk_id}, or choose another id."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Entry:
 
     trunk: Trunk
     managed_by: ManagedBy
-    changed_at: datetime
+    changed_at: datetime | None = None
     state: AdminState = AdminState.ENABLED
     source: str = ""
     binds_itself: bool = False
@@ -68,7 +68,7 @@ class Entry:
             "state": self.state.value,
             "takes_calls": self.takes_calls,
             "problem": self.problem or None,
-            "changed_at": rfc3339(self.changed_at),
+            "changed_at": rfc3339(self.changed_at) if self.changed_at else None,
         }
 
     def same_words(self, other: "Entry") -> bool:

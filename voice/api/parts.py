@@ -18,11 +18,13 @@ from messaging.clock import Clock
 from messaging.errors import Forbidden, NotFound, Unauthorized
 from messaging.http import presented_key
 from messaging.ids import is_call_id, parse_ref_id
+from sip.trunk import Trunk
 from voice.api.reading import known_query
 from voice.calls import Call
 from voice.messages import Callback, CallbackFormat
 from voice.sending import Sender, Sending
 from voice.store import CallStore
+from voice.trunk_book import TrunkBook
 
 
 class Principal(Protocol):
@@ -106,6 +108,8 @@ class Api:
     prompts: Speaker
     refuse_url: Callable[[str, bool], str | None]  # webhook address, sandbox -> why not, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
+    trunks: TrunkBook
+    sandbox_trunk: Trunk | None = None  # the way to the catch-all phone: no entry of the book
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
