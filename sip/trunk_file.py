@@ -22,7 +22,7 @@ SECRET_MAX = 1024  # bytes of a password file
 
 
 def load_trunks(path: Path, env: Mapping[str, str], *, facing: Callable[[str], str] | None = None) -> tuple[Trunk, ...]:
-    """All trunks of the file, disabled ones too, in its order; what is doubtful is told to the log. Raises TrunkError."""
+    """All trunks of the file, disabled ones too, in its order. Raises TrunkError; what is doubtful goes to the log."""
     found = read_trunks(path, env, facing=facing)
     for said in found:
         for warning in said.warnings:
@@ -30,16 +30,27 @@ def load_trunks(path: Path, env: Mapping[str, str], *, facing: Callable[[str], s
     return tuple(said.trunk for said in found)
 
 
-def read_trunks(path: Path, env: Mapping[str, str], *, facing: Callable[[str], str] | None = None) -> tuple[Said, ...]:
+def read_trunks(
+    path: Path, env: Mapping[str, str], *, facing: Callable[[str], str] | None = None, for_elsewhere: bool = False
+) -> tuple[Said, ...]:
     """As `load_trunks`, with what was said around each, and without the log.
 
     `env`: where `password = { env = "NAME" }` is looked up. `facing(host)`: the address of our interface towards a
-    host, asked when a trunk has no `bind_address`.
+    host, asked when a trunk has no `bind_address`. `for_elsewhere`: another machine will use the trunks, and judges
+    for itself what is there: routes, and files of certificates.
     """
-    around = Surroundings(secret=lambda section, key: _secret(section, key, env), facing=facing or our_address_towards)
+    around = Surroundings(
+        secret=lambda section, key: _secret(section, key, env),
+        facing=facing or (_anywhere if for_elsewhere else our_address_towards),
+        files_are_here=not for_elsewhere,
+    )
     return tuple(
         read_trunk(name, Section(path, f"trunks.{name}", values), around) for name, values in _read(path).items()
     )
+
+
+def _anywhere(host: str) -> str:
+    return "0.0.0.0"
 
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:

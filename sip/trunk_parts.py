@@ -81,13 +81,13 @@ def register(section: Section) -> Register:
     )
 
 
-def tls(section: Section, *, enabled: bool) -> Tls:
-    """`enabled`: the files have to be there now. Those of a disabled trunk may come later."""
+def tls(section: Section, *, now: bool) -> Tls:
+    """`now`: its files have to be there. Those of a disabled trunk may come later."""
     inner = section.inner("tls")
     return Tls(
         verify=inner.get("verify", bool, True),
-        ca=_pem(inner, "ca", enabled),
-        client_cert=_pem(inner, "client_cert", enabled),
+        ca=_pem(inner, "ca", now),
+        client_cert=_pem(inner, "client_cert", now),
     )
 
 

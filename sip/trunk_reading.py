@@ -89,13 +89,15 @@ class Surroundings:
 
     `secret` gives the password that a table's key stands for. `kept`: the login that is stored already; who repeats its
     user name may leave its password out. `facing(host)` is the address of our interface towards a host. `later`: a
-    disabled trunk may have its secrets later.
+    disabled trunk may have its secrets later. `files_are_here`: the files that the trunk names have to be on this
+    machine now.
     """
 
     secret: Callable[[Section, str], str]
     facing: Callable[[str], str]
     kept: Credentials | None = None
     later: bool = True
+    files_are_here: bool = True
 
 
 def read_trunk(trunk_id: str, section: Section, around: Surroundings) -> Said:
@@ -137,7 +139,7 @@ def read_trunk(trunk_id: str, section: Section, around: Surroundings) -> Said:
         weight=section.whole("weight", 100, 0, 1000),
         outbound_proxy=parts.place(section, "outbound_proxy"),
         register=parts.register(section),
-        tls=parts.tls(section, enabled=enabled),
+        tls=parts.tls(section, now=enabled and around.files_are_here),
         srtp=section.choice("srtp", Srtp.OFF),
         dtmf=section.choice("dtmf", DtmfWay.RFC4733),
         inbound=parts.inbound(section),

@@ -48,6 +48,7 @@ class Exit(IntEnum):
     NOT_FOUND = 5
     RATE_LIMITED = 6
     UNREACHABLE = 7
+    DIFFERS = 8
     BUSY = 10
     NO_ANSWER = 11
     DECLINED = 12

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 
 from messaging.errors import Conflict, FieldError, Forbidden, Invalid, NotFound
 from messaging.http import wants
-from messaging.strict_json import kind_of
+from messaging.strict_json import kind_of, shown
 from sip.trunk import Credentials
 from sip.trunk_object import from_object
 from sip.trunk_reading import Said
@@ -268,7 +268,8 @@ def _read(data: object, *, kept: Credentials | None = None, lenient: bool = Fals
         except TrunkError as error:
             if not (lenient and error.is_unknown):
                 code = "unknown_member" if error.is_unknown else "invalid"
-                raise _wrong(pointer + error.pointer.removeprefix("#"), str(error), code) from None
+                whose = "" if pointer == "#" else f"{shown(str(data.get('id', pointer[2:])))}: "
+                raise _wrong(pointer + error.pointer.removeprefix("#"), f"{whose}{error}", code) from None
             said = _without(said, error)
     raise _wrong(pointer, "more unknown members than can be forgiven", "unknown_member")
 

@@ -73,6 +73,9 @@ class Client:
     ) -> dict[str, Any]:
         return await self._read("POST", path, json=body, headers=headers)
 
+    async def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._read("PUT", path, json=body)
+
     async def _read(self, method: str, path: str, **rest: Any) -> dict[str, Any]:
         try:
             response = await self._http.request(method, path, **rest)
