@@ -159,7 +159,9 @@ def _reasons(section: Section, key: str, *, never: bool) -> tuple[str, ...]:
     found = []
     for item in section.get(key, list, []):
         text = str(item) if isinstance(item, int) and not isinstance(item, bool) else item
-        is_code = isinstance(text, str) and text.isascii() and text.isdecimal() and 300 <= int(text[:4]) <= 699
+        is_code = (
+            isinstance(text, str) and text.isascii() and text.isdecimal() and len(text) == 3 and 300 <= int(text) <= 699
+        )
         if not is_code and text not in list(Cause):
             raise section.error(key, "has to be SIP answers from 300 to 699, and causes as in tocsin explain")
         if never and (int(text) in NEVER_NEXT_TRUNK if is_code else Cause(text) in _NEVER_CAUSES):

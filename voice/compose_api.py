@@ -7,9 +7,10 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
 
-from config.settings import Settings
+from config.settings import Settings, SettingsError
 from media.speech import SpeechEngine, SpeechError, Utterance
 from messaging.accounts import Mode
 from messaging.clock import SystemClock
@@ -29,6 +30,8 @@ from voice.presence import Presence
 from voice.sending import Sending
 from voice.trunk_book import TrunkBook
 from voice.version import pjsip_version, tocsin_version
+
+log = structlog.get_logger(__name__)
 
 BOOK_AGAIN_S = 1.0  # until the store answers
 VOICE_LOOKED_AT_S = 60.0  # a render is not free: once a minute is often enough to know that a voice works
@@ -88,6 +91,9 @@ class _TrunksNow:
                     self.now = await compose.trunks(self._settings, self._book)
             except Unavailable:
                 await asyncio.sleep(BOOK_AGAIN_S)
+            except SettingsError as error:  # somebody changed the file since we started
+                log.error("trunk file is not applied", why=str(error))  # noqa: TRY400 - it says all there is
+                applied = True
 
 
 def _owners(settings: Settings) -> tuple[str, ...]:

@@ -273,6 +273,7 @@ def test_a_disabled_trunk_keeps_its_words_and_needs_no_secret(files: Files) -> N
         ('[trunks."Lagos 1"]\nhost = "a"', "a name is"),
         ('[trunks.sandbox]\nhost = "a"', "catch-all phone"),
         ("[trunks.a", "is not TOML"),
+        (f"[trunks.a]\nport = {'9' * 5000}", "is not TOML"),
     ],
 )
 def test_a_file_that_is_no_trunk_file_says_so(files: Files, text: str, says: str) -> None:

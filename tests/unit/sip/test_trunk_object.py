@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sip.trunk import Credentials, Registration, Trunk, TrunkType, TrunkUri
 from sip.trunk_file import load_trunks
 from sip.trunk_object import as_object, from_object
+from sip.trunk_reading import KEYS
 from sip.trunk_section import TrunkError
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "trunks.example.toml"
@@ -120,6 +123,26 @@ def test_a_mistake_carries_a_pointer(data: dict[str, Any], pointer: str) -> None
         back(data)
 
     assert refused.value.pointer == pointer
+
+
+EVERY_KEY = sorted({key for keys in KEYS.values() for key in keys} | {"id", "password_set", "zzz"})
+WORDS = ["a", "", "tls", "register", "08:00", "mon", "192.0.2.0/24", "0.5", "user_busy", "603", "national", "\0", "*"]
+leaves = st.one_of(st.none(), st.booleans(), st.integers(-5, 10**6), st.floats(-1, 600), st.sampled_from(WORDS))
+anything = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(EVERY_KEY), inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from(EVERY_KEY), anything, max_size=8))
+def test_any_object_is_a_trunk_or_a_named_mistake(data: dict[str, Any]) -> None:
+    try:
+        said = from_object({"id": "a", "host": "a", **data}, facing=facing)
+    except TrunkError:
+        return
+
+    assert from_object(as_object(said.trunk), kept=said.trunk.auth, facing=facing).trunk == said.trunk
 
 
 def test_a_registering_trunk_comes_back() -> None:
