@@ -281,9 +281,10 @@ async def test_no_key_makes_a_trunk_of_the_other_kind(door: Door) -> None:
 async def test_a_file_of_a_test_key_leaves_live_trunks_alone(door: Door) -> None:
     await door.client.put("/v1/trunks", json={"trunks": [LAGOS]}, headers=LIVE)
 
-    done = await from_file(door, LAB)
+    done = await from_file(door, LAB, {**LAGOS, "limits": {"channels": 1}}, {**LAGOS, "id": "lagos-2"})
 
     assert [(change["id"], change["does"]) for change in done["changes"]] == [("lab", "create")]
+    assert [trunk["id"] for trunk in (await door.get("/v1/trunks", headers=LIVE)).json()["data"]] == ["lagos-1"]
     assert (await door.get("/v1/trunks/lagos-1", headers=LIVE)).status_code == 200
 
 
