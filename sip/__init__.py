@@ -3,7 +3,9 @@
 commands.py events.py   frozen values that cross the pipe, both with our call_id
 setup.py      what a line process is told first    wire.py   value <-> frame: length + JSON, known types only
 trunk.py      Trunk: where calls leave          uri.py      digits + trunk -> URI and headers (pure)
-trunk_file.py the operator's TOML -> Trunks     trunk_section.py  one table of it, every mistake named
+trunk_reading.py  what was said of a trunk -> Trunk, and what may not stand together     trunk_parts.py  part by part
+trunk_section.py  one table of it, every mistake named
+trunk_file.py     the operator's TOML -> Trunks     trunk_object.py  the API's object <-> Trunk, secrets never in it
 outcomes.py   how a leg ended -> ending, cause, retry class (pure table)          causes.py   its words
 ladder.py     SIP messages seen -> ladder and text, secrets hidden (pure)
 ladder_svg.py ladder_mermaid.py ladder_pcap.py   the same drawn, and as a capture (pure)

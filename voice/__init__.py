@@ -19,6 +19,9 @@ processes.py  api, dialer, courier, phone: what each is made of  preflight.py wh
 serve.py      one process of each, supervised                   roles.py     how they are started
 figures.py    the operator's numbers, counted at scrape
 chaos.py      what trouble the catch-all phone was told to make
+trunk_book.py the trunks of the service, for all its processes    trunk_shelf.py  where they lie: Valkey, and its twin
+trunk_entry.py  one of them, and the errors about it            trunk_plan.py   what a file would change (pure)
+sealing.py    secrets at rest
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
 version.py    which Tocsin, which PJSIP

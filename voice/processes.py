@@ -49,7 +49,7 @@ def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> Non
     with naming("speech.engines"):
         compose.speech_engines(settings)
     with naming("trunks"):
-        compose.trunks(settings, environ)
+        compose.trunk_file(settings, environ)
     with naming("webhooks.allow"):
         for mode in Mode:
             compose.webhook_policy(settings, sandbox=mode is Mode.TEST)
@@ -57,6 +57,8 @@ def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> Non
         sign([installation.webhook_secret(settings)], "preflight", "", SystemClock().now())
     with naming("store.redis_url"):
         redis = connect(settings.store.redis_url or "unix:///nowhere")
+    with naming("secret_key"):
+        compose.trunk_book(settings, redis)
     with naming("key_pepper"):
         compose.accounts(settings, redis, installation.pepper(settings))
     with naming("api_keys"):
@@ -102,9 +104,10 @@ async def run_dialer(settings: Settings) -> None:
         compose.swept(stack, library.sweep, compose.old_recordings(settings, recordings))
         desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings)
         lines: dict[str, tuple[Trunk, Line]] = {}
-        for trunk in compose.trunks(settings):
-            if trunk.enabled:
-                lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
+        book = compose.trunk_book(settings, redis)
+        await compose.apply_trunk_file(settings, book)
+        for trunk in await compose.trunks(settings, book):
+            lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
         await recover(desk, lambda: read_journals(last_words), by_id)

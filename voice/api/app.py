@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.routing import APIRoute
 
 from messaging.http import Doorkeeper, Reading, install_error_handlers
-from voice.api import admin, calls, chaos, events, finding, health, media, reference, sandbox, sendvoice, why
+from voice.api import admin, calls, chaos, events, finding, health, media, reference, sandbox, sendvoice, trunks, why
 from voice.api.openapi import describe
 from voice.api.parts import Api
 
@@ -18,6 +18,7 @@ ROUTERS = (
     why.router,
     events.router,
     media.router,
+    trunks.router,
     sandbox.router,
     chaos.router,
     admin.router,

@@ -18,6 +18,7 @@ from messaging.clock import Clock
 from messaging.errors import Forbidden, NotFound, Unauthorized
 from messaging.http import presented_key
 from messaging.ids import is_call_id, parse_ref_id
+from sip.trunk import Trunk
 from voice.api.reading import known_query
 from voice.calls import Call
 from voice.chaos import ChaosBoard
@@ -25,6 +26,7 @@ from voice.messages import Callback, CallbackFormat
 from voice.orders import LiveTrunk
 from voice.sending import Sender, Sending
 from voice.store import CallStore
+from voice.trunk_book import TrunkBook
 
 
 class Principal(Protocol):
@@ -109,8 +111,10 @@ class Api:
     refuse_url: Callable[[str, bool], str | None]  # webhook address, sandbox -> why not, or None
     refuse_media: Callable[[str], str | None]  # address of audio -> why it would not be fetched, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
-    live_trunks: Mapping[str, LiveTrunk]  # where live calls may leave, by id
+    live_trunks: Callable[[], Mapping[str, LiveTrunk]]  # where live calls may leave, by id
     chaos: ChaosBoard  # what trouble the catch-all phone was told to make
+    trunks: TrunkBook
+    sandbox_trunk: Trunk | None = None  # the way to the catch-all phone: no entry of the book
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
@@ -173,7 +177,7 @@ def sender_of(api: Api, principal: Principal) -> Sender:
         caller_ids=account.caller_ids if api.caller_ids is None else api.caller_ids(is_test(principal)),
         region=account.region,
         callback=callback,
-        live_trunks=api.live_trunks,
+        live_trunks=api.live_trunks(),
     )
 
 

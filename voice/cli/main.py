@@ -18,6 +18,10 @@ keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="API keys: 
 app.add_typer(keys, name="keys")
 chaos = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make sandbox calls go wrong on purpose.")
 app.add_typer(chaos, name="chaos")
+trunk = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The trunks of a running service.")
+app.add_typer(trunk, name="trunk")
+config = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Settings and trunk files, before they matter.")
+app.add_typer(config, name="config")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of words.")]
 Url = Annotated[str, typer.Option("--url", envvar="TOCSIN_URL", help="Where the service answers.")]
@@ -289,6 +293,90 @@ def chaos_off(api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) ->
     from voice.cli.chaos import run_off
 
     raise typer.Exit(run_off(url, api_key, as_json=as_json))
+
+
+TrunkFile = Annotated[str, typer.Argument(metavar="FILE", help="A trunk file, as in config/trunks.example.toml.")]
+WhichFile = Annotated[
+    str | None,
+    typer.Option("--file", envvar="TOCSIN_TRUNKS", help="The trunk file to compare with; needs the scope admin."),
+]
+
+
+@app.command()
+def plan(file: TrunkFile, api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """Show what a trunk file would change.
+
+    Nothing is changed. Exit 0: nothing would be. 8: something would.
+    """
+    from voice.cli.trunks import run_plan
+
+    raise typer.Exit(run_plan(file, url, api_key, as_json=as_json))
+
+
+@app.command()
+def apply(
+    file: TrunkFile,
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the trunks of a running service what a file says.
+
+    Shows the plan and asks. Trunks that a file brought and this one does not
+    name are removed; those made over the API stay.
+    """
+    from voice.cli.trunks import run_apply
+
+    raise typer.Exit(run_apply(file, url, api_key, yes=yes, as_json=as_json))
+
+
+@trunk.command("list")
+def trunk_list(api_key: ApiKey, url: Url = DEFAULT_URL, file: WhichFile = None, as_json: Json = False) -> None:
+    """All trunks: do they take calls, who keeps them, do they differ from the file."""
+    from voice.cli.trunks import run_list
+
+    raise typer.Exit(run_list(url, api_key, file, as_json=as_json))
+
+
+@trunk.command("status")
+def trunk_status(
+    trunk_id: Annotated[str, typer.Argument(metavar="ID", help="As `tocsin trunk list` shows it.")],
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    file: WhichFile = None,
+    as_json: Json = False,
+) -> None:
+    """One trunk, and why it takes no calls if it does not."""
+    from voice.cli.trunks import run_status
+
+    raise typer.Exit(run_status(trunk_id, url, api_key, file, as_json=as_json))
+
+
+@config.command("check")
+def config_check(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="A settings file or a trunk file; not given: what serve reads.")
+    ] = None,
+) -> None:
+    """Read everything that serve would read, and say what is wrong.
+
+    Exit 0: nothing. 3: something, and where.
+    """
+    from voice.cli.settings import run_check
+
+    raise typer.Exit(run_check(file))
+
+
+@config.command("show")
+def config_show(
+    origin: Annotated[bool, typer.Option("--origin", help="Also where each value comes from.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Every setting and its value; secrets are hidden."""
+    from voice.cli.settings import run_show
+
+    raise typer.Exit(run_show(origin=origin, as_json=as_json))
 
 
 def main(arguments: list[str] | None = None) -> int:
