@@ -1,7 +1,7 @@
 """Why a call ended as it did, and the SIP messages that prove it: /v1/calls/{call_id}/explain and …/sip."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -52,7 +52,7 @@ async def explain(
     principal: MayRead,
     call_id: CallId,
     form: Annotated[
-        str | None, Query(alias="format", pattern="^(json|markdown)$", description="Stronger than Accept.")
+        Literal["json", "markdown"] | None, Query(alias="format", description="Stronger than Accept.")
     ] = None,
 ) -> Response:
     """One sentence, whose side, whether trying again helps, what to do; as Markdown: a ticket, with the ladder."""
@@ -91,8 +91,8 @@ async def ladder(
     principal: MayRead,
     call_id: CallId,
     form: Annotated[
-        str | None,
-        Query(alias="format", pattern="^(json|text|mermaid|svg|pcap)$", description="Stronger than Accept."),
+        Literal["json", "text", "mermaid", "svg", "pcap"] | None,
+        Query(alias="format", description="Stronger than Accept."),
     ] = None,
 ) -> Response:
     """What crossed the wire, in order, with the time between the messages. The capture is rebuilt, and says so."""

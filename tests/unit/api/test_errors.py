@@ -242,7 +242,7 @@ async def test_a_wrong_member_is_told_in_words_for_people(door: Door, change: di
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (f"/v1/calls/{CALL}/sip?format=mermaid", "format: should be 'json' or 'text'"),
+        (f"/v1/calls/{CALL}/sip?format=xml", "format: should be 'json', 'text', 'mermaid', 'svg' or 'pcap'"),
         ("/v1/calls?cursor=x", "cursor: should be next_cursor of the page before, unchanged"),
         ("/v1/calls?hangup_cause=BUSY!", "hangup_cause: should be a hangup_cause like user_busy"),
         ("/v1/calls?limit=many", "limit: should be a whole number"),
