@@ -50,7 +50,9 @@ def socket_path(data_dir: Path) -> Path:
     if len(os.fsencode(near)) <= SOCKET_PATH_MAX:
         return near
     name = hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"tocsin-{os.getuid()}-{name}" / "valkey.sock"
+    short = f"tocsin-{os.getuid()}-{name}/valkey.sock"
+    given = Path(tempfile.gettempdir()) / short  # TMPDIR can be as long as the data directory
+    return given if len(os.fsencode(given)) <= SOCKET_PATH_MAX else Path("/tmp") / short
 
 
 def embedded_url(data_dir: Path) -> str:

