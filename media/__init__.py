@@ -2,8 +2,10 @@
 
 prompt.py     Prompt: what was asked, and the hash that addresses its audio
 reading.py    how numbers, dates, money, phone numbers and codes are spoken; what text is refused (pure)
-english.py  phrases.py  numerals.py  shortforms.py
-              its English: patterns in order, what is said for each, number words, abbreviations (pure)
+english.py  phrases.py  codes.py  numerals.py  shortforms.py
+              its English: patterns in order, what is said for each, for codes, number words, abbreviations (pure)
+polyglot.py  lexicon.py
+              its other languages: their numbers, and the words around them that num2words lacks (pure)
 ssml.py       the small SSML subset we understand, as pieces to render (pure)
 speech.py     SpeechEngine port, SpeechError, the chain with fallback
 google.py  offline.py     the engines: gTTS; flite and espeak-ng          spelling.py  ToneEngine, the twin

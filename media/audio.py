@@ -55,11 +55,15 @@ FADE_MS = 4  # at each joint, or it clicks
 
 _REFUSED = 3  # decoder.REFUSED, not imported: it would load libsndfile into this process
 
+_TAGS_MOST = 4  # of ID3 at the start of a file; encoders write one
+
 _AAC = "AAC and MP4 audio is not read here: convert it to MP3, WAV, OGG or FLAC"
 
 
 class AudioError(SpeechError):
-    """The audio cannot be used: not readable, too long, silent or empty."""
+    """The audio cannot be used: not readable, too long, silent or empty. Whoever made it is at fault."""
+
+    of_request = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,8 @@ async def decode_parts(parts: Sequence[bytes], limits: Limits = Limits()) -> Sou
 
 async def _decode(descriptors: Sequence[int], limits: Limits) -> Sound:
     for descriptor in descriptors:
-        head = os.pread(descriptor, 16, 0)
-        if not head:
+        head = _head(descriptor)
+        if not head and not os.fstat(descriptor).st_size:
             raise AudioError("the audio file is empty")
         if _is_aac(head):
             raise AudioError(_AAC)
@@ -115,9 +119,21 @@ async def _decode(descriptors: Sequence[int], limits: Limits) -> Sound:
     return _usable(Sound(np.frombuffer(samples, np.float32), int(json.loads(head)["rate_hz"])))
 
 
+def _head(descriptor: int) -> bytes:
+    """The first bytes of audio: ID3 tags may stand before them in AAC as in MP3 (ID3v2.4 section 3.1)."""
+    at = 0
+    for _ in range(_TAGS_MOST):
+        head = os.pread(descriptor, 16, at)
+        if head[:3] != b"ID3" or len(head) < 10:
+            return head
+        footer = 10 if head[5] & 0x10 else 0
+        at += 10 + (head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]) + footer
+    return head
+
+
 def _is_aac(head: bytes) -> bool:
     """An ADTS sync word with layer 0 (ISO/IEC 13818-7), or an ISO base media file. MPEG-1 audio never has layer 0."""
-    return (head[0] == 0xFF and len(head) > 1 and head[1] & 0xF6 == 0xF0) or head[4:8] == b"ftyp"
+    return (head[:1] == b"\xff" and len(head) > 1 and head[1] & 0xF6 == 0xF0) or head[4:8] == b"ftyp"
 
 
 def _usable(sound: Sound) -> Sound:

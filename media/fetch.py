@@ -27,6 +27,8 @@ _PASSING = (httpx2.NetworkError, httpx2.TimeoutException, httpx2.RemoteProtocolE
 class MediaError(SpeechError):
     """The audio could not be fetched from its address."""
 
+    of_request = True
+
 
 class _Passing(MediaError):
     """Another try may help."""
@@ -38,6 +40,22 @@ def is_distrust(error: BaseException) -> bool:
     while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
         seen = seen.__cause__ or seen.__context__
     return seen is not None
+
+
+def media_address(url: str, *, http_allowed: bool) -> httpx2.URL:
+    """What can be told from the words alone. Raises MediaError."""
+    schemes = ("https", "http") if http_allowed else ("https",)
+    try:
+        address = httpx2.URL(url)
+    except (httpx2.InvalidURL, TypeError, ValueError) as error:
+        raise MediaError("media_url is not a URL") from error
+    if address.scheme not in schemes or not address.host:
+        raise MediaError(f"media_url must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    if address.port is not None and not 0 < address.port < 65_536:
+        raise MediaError("media_url has a port that cannot be")
+    if address.userinfo:
+        raise MediaError("media_url must not hold a user name or password")
+    return address
 
 
 class MediaFetcher:
@@ -53,30 +71,17 @@ class MediaFetcher:
         self._client = client
         self._max_bytes = max_bytes
         self._deadline_s = deadline_s
-        self._schemes = ("https", "http") if http_allowed else ("https",)
+        self._http_allowed = http_allowed
         self._pause_s = pause_s
 
     async def fetch(self, url: str, folder: Path) -> Path:
         """The path of a new file in `folder`; the caller removes it. Raises MediaError and leaves nothing behind."""
-        address = self._checked(url)
+        address = media_address(url, http_allowed=self._http_allowed)
         try:
             async with asyncio.timeout(self._deadline_s):
                 return await self._tried(address, folder)
         except TimeoutError:
             raise MediaError(f"{address.host} did not deliver the audio within {self._deadline_s:g} s") from None
-
-    def _checked(self, url: str) -> httpx2.URL:
-        try:
-            address = httpx2.URL(url)
-        except (httpx2.InvalidURL, TypeError, ValueError) as error:
-            raise MediaError("media_url is not a URL") from error
-        if address.scheme not in self._schemes or not address.host:
-            raise MediaError(f"media_url must begin with {' or '.join(f'{scheme}://' for scheme in self._schemes)}")
-        if address.port is not None and not 0 < address.port < 65_536:
-            raise MediaError("media_url has a port that cannot be")
-        if address.userinfo:
-            raise MediaError("media_url must not hold a user name or password")
-        return address
 
     async def _tried(self, address: httpx2.URL, folder: Path) -> Path:
         for attempt in range(1, TRIES):

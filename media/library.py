@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from media.audio import Limits, decode_file, finish, join, silence, trim
+from media.audio import AudioError, Limits, decode_file, finish, join, silence, trim
 from media.fetch import MediaError, MediaFetcher
 from media.prompt import Prompt
 from media.shelf import Audio, Shelf
@@ -131,7 +131,10 @@ class PromptLibrary:
                 sounds.append(silence(min(piece.ms / 1000, self._media_max_s), prompt.rate_hz))
         if sum(sound.seconds for sound in sounds) > self._media_max_s:
             raise Unspeakable(f"the message is longer than {self._media_max_s:g} s")
-        sound = finish(join(sounds), prompt.rate_hz, self._level_dbfs)
+        try:
+            sound = finish(join(sounds), prompt.rate_hz, self._level_dbfs)
+        except AudioError as error:  # of what our own engines made: not the fault of the one who asked
+            raise SpeechError(str(error)) from error
         first = spoken[0]
         return self._shelf.put(f"{prompt.key}-{first.engine}", sound, first.engine, first.warnings)
 

@@ -162,7 +162,11 @@ CURRENCIES |= {
     "A$": CURRENCIES["AUD"],
     "C$": CURRENCIES["CAD"],
 }
-CURRENCIES |= {"N": CURRENCIES["₦"], "Rs": CURRENCIES["₹"]}  # as written in Nigeria and in India
+CURRENCIES |= {
+    "N": CURRENCIES["₦"],
+    "Rs": CURRENCIES["₹"],
+    "Rs.": CURRENCIES["₹"],
+}  # as written in Nigeria and in India
 SCALES = {
     "k": "thousand", "K": "thousand", "m": "million", "M": "million", "bn": "billion", "b": "billion", "B": "billion",
 }  # fmt: skip

@@ -6,7 +6,9 @@ date) comes back as it was, for a later and simpler rule.
 
 import re
 
+from media.codes import groups
 from media.numerals import (
+    CURRENCIES,
     DIGITS,
     MONTHS,
     SCALES,
@@ -93,6 +95,10 @@ def _month_number(text: str) -> int:
     return 1 + next(index for index, name in enumerate(MONTHS) if name[:3].lower() == text[:3].lower())
 
 
+def _full_year(text: str) -> int:
+    return int(text) + (0 if len(text) > 2 else 2000 if int(text) < 70 else 1900)
+
+
 def date_iso(match: re.Match[str], region: Region) -> str:
     said = date(int(match["d"]), int(match["m"]), int(match["y"]), region)
     if said is None:
@@ -113,9 +119,7 @@ def date_iso(match: re.Match[str], region: Region) -> str:
 
 
 def date_numeric(match: re.Match[str], region: Region) -> str:
-    first, second, of_year = int(match["a"]), int(match["b"]), int(match["y"])
-    if len(match["y"]) == 2:
-        of_year += 2000 if of_year < 70 else 1900
+    first, second, of_year = int(match["a"]), int(match["b"]), _full_year(match["y"])
     slashes = match["sep"] == "/"
     day, month = (second, first) if region.us and slashes else (first, second)
     if month > 12 >= day:
@@ -130,11 +134,17 @@ def date_short(match: re.Match[str], region: Region) -> str:
     if month > 12 >= day:
         day, month = month, day
     said = date(day, month, None, region)
-    return f"{match['lead']} {said}" if said else match[0]
+    return f"{match['lead']} {said}".lstrip() if said else match[0]
+
+
+def expiry(match: re.Match[str], region: Region) -> str:
+    """03/26 on a card is a month and a year."""
+    lead = "Expiry" if match["lead"].lower().startswith("exp") else match["lead"]
+    return f"{lead} {MONTHS[int(match['m']) - 1]} {year(_full_year(match['y']), region)}"
 
 
 def date_named(match: re.Match[str], region: Region) -> str:
-    of_year = int(match["y"]) if match["y"] else None
+    of_year = _full_year(match["y"].lstrip("'")) if match["y"] else None
     said = date(int(match["d"]), _month_number(match["month"]), of_year, region)
     if said is None:
         return match[0]
@@ -152,6 +162,16 @@ def time_said(match: re.Match[str], region: Region) -> str:
         return match[0]
     seconds = int(parts.get("s") or 0)
     return f"{said} and {counted(seconds, 'second', 'seconds', region)}" if seconds else said
+
+
+def hours(match: re.Match[str], region: Region) -> str:
+    """1530 hours. A round number without a word before it (1200 hours) is a time that something lasts."""
+    hour, minute = match["h"], match["min"]
+    if minute == "00" and hour[0] != "0" and not match["lead"]:
+        return match[0]
+    said = digits(hour) if hour[0] == "0" else cardinal(int(hour), region)
+    small = "hundred" if minute == "00" else f"oh {DIGITS[int(minute)]}" if minute[0] == "0" else None
+    return f"{match['lead'] or ''}{said} {small or cardinal(int(minute), region)} hours"
 
 
 def duration(match: re.Match[str], region: Region) -> str:
@@ -186,60 +206,6 @@ def decade(match: re.Match[str], region: Region) -> str:
     return said[:-1] + "ies" if said.endswith("y") else said + "s"
 
 
-# --- telephone numbers and codes --------------------------------------------------------------------------------------
-
-
-def phone(match: re.Match[str], region: Region) -> str:
-    """Digit by digit in the groups it is written in, or in our own when it is one block."""
-    text = match["phone"]
-    parts = re.findall(r"[0-9]{1,15}", text)
-    plus = "plus " if text.startswith("+") else ""
-    lead = match.groupdict().get("lead") or ""
-    if len(parts) > 1 and max(len(part) for part in parts) <= 6:
-        return lead + plus + ", ".join(digits(part) for part in parts)
-    return lead + plus + grouped("".join(parts))
-
-
-def groups(match: re.Match[str], region: Region) -> str:
-    return ", ".join(digits(part) for part in re.findall(r"[0-9]{1,40}", match[0]))
-
-
-def code_said(match: re.Match[str], region: Region) -> str:
-    parts = match.groupdict()
-    lead = (parts.get("lead") or "").replace("#", "")
-    return lead + code(parts["code"]) + (parts.get("tail") or "")
-
-
-def code(text: str) -> str:
-    """Character by character: letters together, digits together, a pause between the two."""
-    runs = re.findall(r"[A-Za-z]+|[0-9]+", text)
-    return ", ".join(
-        grouped(run) if run.isdigit() else run if _is_word(run) and run.islower() else letters(run) for run in runs
-    )
-
-
-def mixed(match: re.Match[str], region: Region) -> str:
-    """Letters and digits in one word: AB12C, 4G, server1, COVID-19."""
-    text = match[0]
-    if not re.search(r"[0-9]", text) or not re.search(r"[A-Za-z]", text):
-        return text
-    runs = re.findall(r"[A-Za-z]+|[0-9]+", text)
-    is_number = any(run.isdigit() and len(run) >= 3 for run in runs)
-    wordy = any(_is_word(run) and not (is_number and run.isupper() and len(run) <= 4) for run in runs)
-    if not wordy:
-        return code(text) if len(text) > 3 else "-".join(letters(r) if r.isalpha() else digits(r) for r in runs)
-    said = (
-        (run if _is_word(run) else letters(run)) if run.isalpha() else
-        cardinal(int(run), region) if len(run) <= 2 and run[0] != "0" else grouped(run)
-        for run in runs
-    )  # fmt: skip
-    return " ".join(said)
-
-
-def _is_word(run: str) -> bool:
-    return run.isalpha() and len(run) >= 3 and bool(re.search("[aeiouyAEIOUY]", run))
-
-
 # --- money, measures, plain numbers -----------------------------------------------------------------------------------
 
 
@@ -247,6 +213,24 @@ def money_said(match: re.Match[str], region: Region) -> str:
     scale = match["scale"] or ""
     said = money((match["sign"] or "") + match["n"], match["cur"], region, scale)
     return match[0] if said is None else said
+
+
+def small_money(match: re.Match[str], region: Region) -> str:
+    """50¢ and 10p."""
+    one, many = CURRENCIES["$" if match["cur"] == "¢" else "£"][2:]
+    return counted(int(match["n"]), one, many, region)
+
+
+def thousands(match: re.Match[str], region: Region) -> str:
+    """Written with spaces, apostrophes or dots: as the later rules know it, with commas and a decimal point."""
+    cents = match["cents"]
+    return re.sub("[ '.]", ",", match["n"]) + (f".{cents}" if cents else "")
+
+
+def power(match: re.Match[str], region: Region) -> str:
+    base = match["n"] if match["n"].isalpha() else number(match["n"], region)
+    named = {"2": "squared", "3": "cubed"}.get(match["e"])
+    return f"{base} {named or 'to the power of ' + number(match['e'], region)}"
 
 
 UNITS = {
@@ -259,7 +243,7 @@ UNITS = {
     "degrees Fahrenheit"), "°": "degree", "%": ("percent", "percent"), "kWh": "kilowatt hour", "kW": "kilowatt",
     "MW": "megawatt", "W": "watt", "V": "volt", "kV": "kilovolt", "mA": "milliamp", "Hz": ("hertz", "hertz"),
     "kHz": ("kilohertz", "kilohertz"), "MHz": ("megahertz", "megahertz"), "GHz": ("gigahertz", "gigahertz"),
-    "B": "byte", "KB": "kilobyte", "kB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte",
+    "KB": "kilobyte", "kB": "kilobyte", "MB": "megabyte", "GB": "gigabyte", "TB": "terabyte",
     "GiB": "gibibyte", "MiB": "mebibyte", "kbps": ("kilobit per second", "kilobits per second"),
     "Mbps": ("megabit per second", "megabits per second"), "Gbps": ("gigabit per second", "gigabits per second"),
     "ms": "millisecond", "s": "second", "sec": "second", "secs": "second", "min": "minute", "mins": "minute",
@@ -330,10 +314,6 @@ _PER = {
 
 def per(match: re.Match[str], region: Region) -> str:
     return f" per {_PER.get(match['per'], match['per'])}"
-
-
-def hash(match: re.Match[str], region: Region) -> str:
-    return "pound" if region.us else "hash"
 
 
 def prefixed(match: re.Match[str], region: Region) -> str:

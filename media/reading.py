@@ -1,22 +1,22 @@
 """How written text is spoken: numbers, dates, money, phone numbers and codes become words. Pure.
 
-English has rules of its own (`media.english`); for other languages plain numbers and codes become words where
-num2words knows the language, and the rest is left to the engine.
+English has rules of its own (`media.english`); in other languages numbers, money and codes become words where the
+language is known (`media.polyglot`), and the rest is left to the engine.
 """
 
 import re
 import unicodedata
-from functools import lru_cache
-
-from num2words import CONVERTER_CLASSES, num2words
 
 from media.english import english
 from media.numerals import Region
+from media.polyglot import numbers
 from media.speech import SpeechError
 
 
 class TextError(SpeechError):
     """The text cannot be spoken. The message says why and never repeats the text."""
+
+    of_request = True
 
 
 def clean(text: str, limit: int) -> str:
@@ -52,31 +52,50 @@ def spoken(text: str, language: str) -> str:
     Total: any string in, one line of letters, spaces and plain punctuation out; empty when there is nothing to say.
     `language` is BCP 47; only "en-us" puts months first.
     """
-    prepared = _prepared(text)
     tag = language.lower().replace("_", "-")
-    if tag == "en" or tag.startswith("en-"):
+    in_english = tag == "en" or tag.startswith("en-")
+    prepared = _prepared(text, in_english)
+    if in_english:
         return _tidy(english(prepared, Region(us=tag == "en-us")))
-    return _tidy(_numbers(prepared, tag), keep=_SIGNS_LEFT)
+    return _tidy(numbers(prepared, tag), keep=_SIGNS_LEFT)
 
 
 # --- before and after -------------------------------------------------------------------------------------------------
 
 _BEFORE_NFKC = str.maketrans({"½": " 1/2 ", "¼": " 1/4 ", "¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 ", "…": ". "})
+# Between groups of three digits, a space that does not break is a thousands mark. A plain one is one only in some
+# places, so it is told apart here, while that can still be seen.
+_GROUPS_KEPT = re.compile(
+    r"(?<![\w.,:/+'-])(?<![0-9][ \u00a0\u2007\u2009\u202f])[1-9][0-9]{0,2}"
+    r"(?:[\u00a0\u2007\u2009\u202f][0-9]{3}){1,4}(?![ \u00a0\u2007\u2009\u202f]?[0-9])"
+)
+_POWER = re.compile(r"(?<=[0-9)])(⁻?[⁰¹²³⁴-⁹]{1,3})|(?<=(?<![A-Za-z])[A-Za-z])([²³])")
 _SUPERSCRIPT = re.compile(r"(?<![A-Za-z])(k?m)([²³])")
 _AFTER_NFKC = str.maketrans(
     {
         "‘": "'", "’": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "`": "'",
         "‐": "-", "‑": "-", "‒": "-", "–": "-", "−": "-", "—": ", ", "―": ", ", "•": ", ", "·": " ", "→": ", ",
-        "|": ", ", "\\": " ", "±": " plus or minus ", "≤": " at most ", "≥": " at least ", "≈": " about ",
-        "×": "x", "÷": " divided by ", "√": " root ", "§": " section ", "№": "No. ", "\u00a0": " ",
+        "|": ", ", "\\": " ", "×": "x", "٫": ",", "٬": "'", "\u00a0": " ",
     }
 )  # fmt: skip
 
 
-def _prepared(text: str) -> str:
+_IN_ENGLISH = str.maketrans(
+    {
+        "±": " plus or minus ", "≤": " at most ", "≥": " at least ", "≈": " about ", "÷": " divided by ",
+        "√": " root ", "§": " section ", "№": "No. ",
+    }
+)  # fmt: skip
+
+
+def _prepared(text: str, in_english: bool) -> str:
     text = "".join(letter for letter in text if letter in "\n\t\r" or not _is_control(letter))
-    text = re.sub(r"(?<=[0-9]) {1,2}(?=[0-9]/)", " ", text.translate(_BEFORE_NFKC))
-    text = _SUPERSCRIPT.sub(lambda match: ("sq" if match[2] == "²" else "cu") + match[1], text)
+    text = re.sub(r"(?<=[0-9]) {1,2}(?=[0-9]/)", " ", re.sub("[•●]{3,16}", "****", text).translate(_BEFORE_NFKC))
+    text = _GROUPS_KEPT.sub(lambda match: re.sub(r"[^0-9]", "'", match[0]), text)
+    if in_english:
+        text = text.translate(_IN_ENGLISH)
+        text = _SUPERSCRIPT.sub(lambda match: ("sq" if match[2] == "²" else "cu") + match[1], text)
+    text = _POWER.sub(r"^\1\2", text)
     text = unicodedata.normalize("NFKC", text).replace("⁄", "/").translate(_AFTER_NFKC)
     text = "".join(_digit(letter) for letter in text)
     text = re.sub(r"[\t\r\f\v ]{1,1000}", " ", text)
@@ -96,14 +115,15 @@ def _digit(letter: str) -> str:
     return str(unicodedata.digit(letter))
 
 
-_SIGNS_LEFT = "%‰€$£¥₦₹°+&/@=#*"  # every engine has its own words for these in its languages; we have them in English
+# Every engine has its own words for these in its languages; we have them in English.
+_SIGNS_LEFT = "%‰€$£¥₦₹₺₽₴°+&/@=#*^±≤≥≈÷√§"
 
 
 def _tidy(text: str, keep: str = "") -> str:
     """Letters, marks, spaces, `keep` and the punctuation that engines pause at; nothing twice."""
     text = re.sub(r"[()\[\]{}]|(?<=\s)-{1,3}(?=\s)", ", ", text)
     text = "".join(letter if letter in keep or _is_speakable(letter) else " " for letter in text)
-    text = re.sub(r"(?<![^\W_])['-]|['-](?![^\W_])", " ", text)
+    text = re.sub(r"(?<![^\W_])(?:'|-(?![0-9]))|['-](?![^\W_])", " ", text)
     text = re.sub(r"\s{1,1000}", " ", text)
     text = re.sub(r" ?([.,;:!?])(?: ?[.,;:!?]){1,1000}", _strongest, text)
     text = re.sub(r" (?=[.,;:!?])", "", text)
@@ -118,50 +138,3 @@ def _strongest(match: re.Match[str]) -> str:
 
 def _is_speakable(letter: str) -> bool:
     return letter in " .,;:!?'-" or letter in _JOINERS or unicodedata.category(letter)[0] in "LMN"
-
-
-# --- languages other than English -------------------------------------------------------------------------------------
-
-_VARIANTS = {"nb": "no", "nn": "no", "kk": "kz", "iw": "he", "in": "id"}
-_BROKEN_DECIMALS = frozenset({"ar"})  # its decimals come with a comma and without their zeros
-_FAILURES = (NotImplementedError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError, AssertionError)
-_NAME = re.compile(r"(?<![\w.,:/])\+?(?:0[0-9]{2,39}|[0-9]{7,40})(?![\w:/-]|[.,][0-9])")
-_AMOUNT = re.compile(r"(?<![\w.,:/+-])-?[0-9]{1,9}(?:[.,][0-9]{1,2})?(?![\w:/-]|[.,][0-9])")
-
-
-def _converter(tag: str) -> str | None:
-    """The name num2words has for a language: "pt-br" → "pt_BR"."""
-    base, _, region = tag.partition("-")
-    for name in (f"{base}_{region.upper()}", base, _VARIANTS.get(base, "")):
-        if name in CONVERTER_CLASSES:
-            return name
-    return None
-
-
-def _numbers(text: str, tag: str) -> str:
-    if _converter(tag) is None:
-        return text
-    text = _NAME.sub(lambda match: one_by_one(match[0], tag), text)
-    return _AMOUNT.sub(lambda match: in_words(match[0], tag), text)
-
-
-def one_by_one(digits: str, tag: str) -> str:
-    """Digits as separate words; separate digits where the language is not known."""
-    said = [in_words(digit, tag) for digit in digits.lstrip("+")]
-    return ("+ " if digits[:1] == "+" else "") + " ".join(said)
-
-
-@lru_cache(maxsize=4096)
-def in_words(number: str, tag: str, to: str = "cardinal") -> str:
-    """`number` (ASCII digits) in words; unchanged where num2words cannot: every engine reads digits somehow."""
-    name = _converter(tag)
-    if name is None:
-        return number
-    decimal = "." in number or "," in number
-    if decimal and name in _BROKEN_DECIMALS:
-        return number
-    try:
-        words = str(num2words(number.replace(",", ".") if decimal else int(number), lang=name, to=to))
-    except _FAILURES:
-        return number
-    return number if any(letter in "0123456789" for letter in words) else words

@@ -7,8 +7,8 @@ from media.numerals import CURRENCIES, Region, cardinal, letters, ordinal
 _ABBREVIATIONS = {
     "PhD": "P-H-D", "Dr.": "Doctor", "Dr": "Doctor", "Mr.": "Mister", "Mr": "Mister", "Mrs.": "Missus", "Mrs": "Missus",
     "Ms.": "Miz", "Ms": "Miz", "Prof.": "Professor", "Rev.": "Reverend", "Hon.": "Honourable", "Jr.": "Junior",
-    "Sr.": "Senior", "Ave.": "Avenue", "Rd.": "Road", "Blvd.": "Boulevard", "Apt.": "Apartment", "Inc.":
-    "Incorporated", "Ltd.": "Limited", "Ltd": "Limited", "Co.": "Company", "Corp.": "Corporation", "Dept.":
+    "Sr.": "Senior", "Ave.": "Avenue", "Rd.": "Road", "Blvd.": "Boulevard", "Apt.": "Apartment", "Apt": "Apartment",
+    "Inc.": "Incorporated", "Ltd.": "Limited", "Ltd": "Limited", "Co.": "Company", "Corp.": "Corporation", "Dept.":
     "Department", "dept.": "department", "Govt.": "Government", "e.g.": "for example", "i.e.": "that is",
     "etc.": "et cetera", "etc": "et cetera", "vs.": "versus", "vs": "versus", "approx.": "approximately",
     "appt.": "appointment", "appt": "appointment", "Appt": "Appointment", "tel.": "telephone", "Tel.": "Telephone",

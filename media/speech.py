@@ -21,11 +21,18 @@ log = logging.getLogger(__name__)
 
 
 class SpeechError(Exception):
-    """No audio could be made. The text says why, in words an operator understands; it never contains the message."""
+    """No audio could be made. The text says why, in words an operator understands; it never contains the message.
+
+    `of_request`: what was asked is at fault, so the one who asked can mend it and nobody else.
+    """
+
+    of_request = False
 
 
 class Unspeakable(SpeechError):
     """The text's fault: trying again, or another engine, will not help."""
+
+    of_request = True
 
 
 class EngineDown(SpeechError):

@@ -15,7 +15,8 @@ from xml.parsers import expat
 from media.numerals import Region, date, grouped, letters, ordinal, year
 from media.numerals import number as english_number
 from media.phrases import SPELLED_SIGNS
-from media.reading import TextError, in_words, one_by_one, spoken
+from media.polyglot import in_words, one_by_one
+from media.reading import TextError, spoken
 from media.speech import SpeechError
 
 DEPTH_MAX = 20
@@ -28,6 +29,8 @@ RATE_MIN, RATE_MAX = 0.5, 2.0  # the range every engine can render
 
 class SsmlError(SpeechError):
     """The markup is not in our subset; the message names the element or attribute."""
+
+    of_request = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,4 +12,5 @@ webhooks.py   sign, schedule, verdict (pure)                         guard.py   
 outbox.py     deliveries are written where the state is written      deliveries.py     read, record, replay them
 lanes.py      which delivery goes next (no I/O)                      courier.py   the process that delivers webhooks
 http.py       the one error body, request ids, who is calling
+complaints.py what pydantic complains about, in our words (pure)
 """

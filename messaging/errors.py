@@ -199,6 +199,13 @@ class Draining(Unavailable):
     code, title = "DRAINING", "Shutting down"
 
 
+class NoTrunk(ServiceError):
+    """No trunk is configured here, so no live call can leave."""
+
+    code, status, title, retryable, fault = "NO_TRUNK", 503, "No trunk", False, Fault.US
+    hint = "Describe your trunk in a file, name it in TOCSIN_TRUNKS and start again; test keys work without a trunk."
+
+
 class SpeechFailed(ServiceError):
     """No engine could make audio of that text."""
 

@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -20,10 +20,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from messaging import ids
+from messaging.complaints import invalid_from
 from messaging.errors import (
     BadRequest,
     Draining,
-    FieldError,
     Invalid,
     MethodNotAllowed,
     NotAcceptable,
@@ -37,7 +37,7 @@ from messaging.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
-from messaging.strict_json import shown, step
+from messaging.strict_json import shown
 
 log = structlog.get_logger(__name__)
 
@@ -106,7 +106,8 @@ def problem_response(error: ServiceError, scope: Scope, headers: dict[str, str] 
 
 def _headers_of(error: ServiceError) -> dict[str, str]:
     headers: dict[str, str] = {}
-    wait_s = error.retry_after_s or (RETRY_UNAVAILABLE_S if error.status == HTTPStatus.SERVICE_UNAVAILABLE else None)
+    unsure = error.status == HTTPStatus.SERVICE_UNAVAILABLE and error.retryable
+    wait_s = error.retry_after_s or (RETRY_UNAVAILABLE_S if unsure else None)
     if wait_s is not None:
         headers["Retry-After"] = str(wait_s)
     if error.status == HTTPStatus.UNAUTHORIZED:
@@ -133,25 +134,6 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, ours)
     app.add_exception_handler(HTTPException, framework)
     app.add_exception_handler(RequestValidationError, parameters)
-
-
-def invalid_from(complaints: Iterable[Any], also: Iterable[FieldError] = ()) -> Invalid:
-    """One Invalid from pydantic's list of errors; the values that were sent are never repeated."""
-    errors = [*also, *(_field_error(complaint) for complaint in complaints)]
-    return Invalid(errors[0].detail if errors else None, errors=tuple(errors))
-
-
-_CODES = {"missing": "missing", "value_error": "invalid", "extra_forbidden": "unknown_member"}
-
-
-def _field_error(complaint: dict[str, Any]) -> FieldError:
-    where = [part for part in complaint["loc"] if part not in ("body", "query", "path", "header")]
-    pointer = "#"
-    for part in where:
-        pointer = step(pointer, part)
-    detail = str(complaint["msg"]).removeprefix("Value error, ")
-    said = "is required" if complaint["type"] == "missing" else detail[:1].lower() + detail[1:]
-    return FieldError(pointer, _CODES.get(complaint["type"], complaint["type"]), f"{pointer[2:] or 'body'}: {said}")
 
 
 # -- who is calling
@@ -182,22 +164,39 @@ def _user_name(credentials: str) -> str:
 
 
 def wants(request: Request, *produced: str) -> str:
-    """The first of `produced` that the Accept header allows (RFC 9110 section 12.5.1). Raises NotAcceptable."""
+    """What of `produced` the Accept header likes best: by q, then in its own order (RFC 9110 section 12.5.1).
+
+    Without the header, or when all are the same to it, the first. Raises NotAcceptable.
+    """
     accept = request.headers.get("accept", "").strip()
     if not accept:
         return produced[0]
-    ranges = {}
-    for part in accept.split(","):
+    ranges: dict[str, tuple[float, int]] = {}
+    for place, part in enumerate(accept.split(",")):
         name, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        refused = any(re.fullmatch(r"q=0(\.0{0,3})?", parameter) for parameter in parameters)
-        ranges[name] = not refused
-    for kind in produced:
-        for allowed in (kind, f"{kind.partition('/')[0]}/*", "*/*"):
-            if allowed in ranges:
-                if ranges[allowed]:
-                    return kind
-                break
+        ranges.setdefault(name, (_weight(parameters), -place))
+    liked = [(kind, _liking(kind, ranges)) for kind in produced]
+    kind, (weight, _) = max(liked, key=lambda one: one[1])  # of equals, max takes the first
+    if weight > 0:
+        return kind
     raise NotAcceptable(f"This address answers with {' or '.join(produced)}.")
+
+
+def _liking(kind: str, ranges: dict[str, tuple[float, int]]) -> tuple[float, int]:
+    """By the most specific range that covers it, however that one is weighted."""
+    for allowed in (kind, f"{kind.partition('/')[0]}/*", "*/*"):
+        if allowed in ranges:
+            return ranges[allowed]
+    return 0.0, 0
+
+
+def _weight(parameters: Sequence[str]) -> float:
+    """q, 1 when there is none or it is none."""
+    given = next((parameter[2:] for parameter in parameters if parameter.startswith("q=")), "")
+    return float(given) if _QVALUE.fullmatch(given) else 1.0
+
+
+_QVALUE = re.compile(r"0(\.[0-9]{0,3})?|1(\.0{0,3})?")
 
 
 def header_text(text: str) -> str:

@@ -7,6 +7,7 @@ A key we do not know is an error. A key we know and cannot honour yet is an erro
 a trunk that silently ignored `srtp = "required"` would be worse than none.
 """
 
+import functools
 import logging
 import re
 import socket
@@ -285,9 +286,7 @@ def _secret(section: Section, key: str, env: Mapping[str, str]) -> str:
     ((kind, value),) = ref.items()
     secret: str
     if kind == "plain":
-        log.warning(
-            "trunk file: a password stands in it; move it to a file or the environment", extra={"table": section.table}
-        )
+        _warn_of_plain_password(section.file, section.table)
         secret = value
     elif kind == "env":
         secret = env.get(value, "")
@@ -296,6 +295,12 @@ def _secret(section: Section, key: str, env: Mapping[str, str]) -> str:
     if not secret or not secret.isprintable():
         raise inner.error(kind, "gives no password (empty, missing, or not one line of text)")
     return secret
+
+
+@functools.cache
+def _warn_of_plain_password(file: Path, table: str) -> None:
+    """Once, however often the file is read; processes forked from one that has said it keep quiet as well."""
+    log.warning("trunk file %s: a password stands in [%s]; move it to a file or the environment", file, table)
 
 
 def _file(section: Section, path: Path) -> str:

@@ -18,7 +18,9 @@ from tests.voice_values import an_ending, dialed, one_lease, step
 from voice.api.app import create_app
 from voice.api.parts import Api
 from voice.calls import Call, Ending, WasAnswered
+from voice.compose import media_refusal
 from voice.messages import Outcome
+from voice.orders import LiveTrunk
 from voice.sending import Sending
 from voice.store import Lane
 from voice.store_memory import MemoryCallStore
@@ -135,7 +137,9 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         accounts=Keys(),
         prompts=prompts,
         refuse_url=refuse_url,
+        refuse_media=media_refusal(settings),
         speaks=lambda language: language.startswith(("en", "fr", "sw")),
+        live_trunks={"carrier": LiveTrunk(), "old": LiveTrunk(False)},
         magic=({"number": "12025550101", "does": "486 Busy"},),
         version="1.2.3",
     )

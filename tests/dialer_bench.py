@@ -31,6 +31,7 @@ UNSPEAKABLE = "unspeakable"
 class Wav:
     path: Path
     duration_ms: int = 400
+    warnings: tuple[str, ...] = ()
 
 
 class Spied(SimulatedLine):
@@ -90,6 +91,7 @@ class Prompts:
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked = 0
+        self.warnings: tuple[str, ...] = ()
         with wave.open(str(self.path), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
@@ -101,7 +103,7 @@ class Prompts:
         await self.gate.wait()
         if prompt.text == UNSPEAKABLE:
             raise SpeechError("no engine speaks that")
-        return Wav(self.path)
+        return Wav(self.path, warnings=self.warnings)
 
 
 class Bench:

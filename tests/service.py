@@ -77,11 +77,12 @@ async def running(data: Path, **environ: str) -> AsyncIterator[Service]:
     )
     assert process.stderr is not None
     lines: list[str] = []
-    url = await asyncio.wait_for(_url(process.stderr, lines), READY_S)
-    service = Service(process, url, data)
+    reading: asyncio.Task[None] | None = None
+    service = Service(process, "", data)
     service.log = lines
-    reading = asyncio.create_task(_drain(process.stderr, lines), name="read the service's log")
     try:
+        service.url = await asyncio.wait_for(_url(process.stderr, lines), READY_S)
+        reading = asyncio.create_task(_drain(process.stderr, lines), name="read the service's log")
         await _until_ready(service)
         yield service
     finally:
@@ -90,7 +91,8 @@ async def running(data: Path, **environ: str) -> AsyncIterator[Service]:
         if process.returncode is None:
             process.kill()
             await process.wait()
-        await reading
+        if reading is not None:
+            await reading
 
 
 async def _url(stderr: asyncio.StreamReader, lines: list[str]) -> str:

@@ -33,7 +33,7 @@ def call_object(call: Call, *, increment_s: int = 1) -> dict[str, Any]:
         "attempt": call.attempt,
         "attempts_max": call.attempts_max,
         "status": call.status.value,
-        "answered_by": "unknown" if call.answer_at else None,
+        "answered_by": call.answered_by,
         "amd_reason": None,
         "hangup_cause": ending.cause if ending else None,
         "hangup_cause_code": ending.cause_code if ending else None,
@@ -66,6 +66,9 @@ def call_object(call: Call, *, increment_s: int = 1) -> dict[str, Any]:
         "sequence": call.sequence,
         "next_attempt_at": None,
         "created_at": rfc3339(call.created_at),
+        "test": call.test,
+        "warnings": list(call.warnings),
+        "detail": (ending.detail or None) if ending else None,
     }
 
 

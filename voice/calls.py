@@ -70,6 +70,7 @@ class Dialed:
     trunk_id: str
     wire_to: str
     wire_from: str
+    warnings: tuple[str, ...] = ()  # what was asked of the voice and is not in the audio
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +137,7 @@ class Ending:
     played_to_end: bool = False
     quality: Quality | None = None
     recorded: bool = False
+    detail: str = ""  # why, in words, where the cause alone does not say it
     sent: bool = True  # False: certainly nothing left this machine, so the call was never dialled
 
 
@@ -160,6 +162,7 @@ class Call:
     recipient: int = 0  # index in the message
     client_reference: str | None = None
     callback_data: str | None = None
+    test: bool = False  # an operator's test call, which no figure counts
     start_at: datetime | None = None
     ring_at: datetime | None = None
     answer_at: datetime | None = None
@@ -170,7 +173,13 @@ class Call:
     codec: str | None = None
     early_media: bool = False
     digits: str = ""
+    warnings: tuple[str, ...] = ()
     ending: Ending | None = None
+
+    @property
+    def answered_by(self) -> str | None:
+        """None when nobody answered; nobody listens yet for who it was."""
+        return "unknown" if self.answer_at else None
 
     @property
     def total_duration(self) -> int:
@@ -218,6 +227,7 @@ def _advanced(call: Call, fact: Fact) -> Call:  # one arm per fact; a table of f
                 trunk_id=fact.trunk_id,
                 wire_to=fact.wire_to,
                 wire_from=fact.wire_from,
+                warnings=fact.warnings,
             )
         case NotDialed():
             if call.status is not Status.DIALING:

@@ -16,14 +16,14 @@ import structlog
 from redis.asyncio import Redis
 
 from config.settings import Settings, SettingsError
-from media.fetch import MediaFetcher
+from media.fetch import MediaError, MediaFetcher, media_address
 from media.library import PromptLibrary
 from media.offline import EspeakEngine, FliteEngine
 from media.speech import SpeechEngine, first_that_speaks
 from messaging.accounts import Accounts
 from messaging.clock import SystemClock
 from messaging.errors import Unavailable
-from messaging.guard import AddressPolicy, guarded_client
+from messaging.guard import AddressPolicy, guarded_client, judge_url
 from messaging.store import connect, connect_blocking
 from sip.line import Line
 from sip.lines import Lines
@@ -68,8 +68,9 @@ def speech_engines(settings: Settings) -> tuple[SpeechEngine, ...]:
 
 def prompt_library(settings: Settings, engines: Sequence[SpeechEngine] | None = None) -> PromptLibrary:
     speech = settings.speech
-    policy = replace(webhook_policy(settings, sandbox=False), plain_http=speech.media_http)
-    client = guarded_client(policy, connect_s=settings.webhooks.connect_s, total_s=speech.media_deadline_s)
+    client = guarded_client(
+        media_policy(settings), connect_s=settings.webhooks.connect_s, total_s=speech.media_deadline_s
+    )
     return PromptLibrary(
         settings.data_dir / "audio",
         first_that_speaks(engines or speech_engines(settings), speech.deadline_s),
@@ -79,6 +80,25 @@ def prompt_library(settings: Settings, engines: Sequence[SpeechEngine] | None = 
         text_max=speech.text_max,
         media_max_s=speech.media_max_s,
     )
+
+
+def media_policy(settings: Settings) -> AddressPolicy:
+    """Where audio may be fetched, whoever asked for it."""
+    return replace(webhook_policy(settings, sandbox=False), plain_http=settings.speech.media_http)
+
+
+def media_refusal(settings: Settings) -> Callable[[str], str | None]:
+    """Why the fetcher would refuse an address, as far as can be told without DNS, or None."""
+    policy = media_policy(settings)
+
+    def refusal(url: str) -> str | None:
+        try:
+            media_address(url, http_allowed=settings.speech.media_http)
+        except MediaError as error:
+            return str(error)
+        return judge_url(url, policy)
+
+    return refusal
 
 
 def webhook_policy(settings: Settings, *, sandbox: bool) -> AddressPolicy:
@@ -154,14 +174,15 @@ async def probe_lines(settings: Settings) -> str:
     """Start one line process against nothing and tell what it said. Raises LinesDown."""
     nowhere = Trunk(id="probe", name="probe", uris=(TrunkUri("127.0.0.1", 9),))
     with tempfile.TemporaryDirectory(prefix="tocsin-probe-") as folder:
-        lines = Lines(nowhere, most=1, journal_dir=Path(folder))
+        lines = Lines(nowhere, most=settings.lines.most, journal_dir=Path(folder))
         try:
             await lines.start()
             ready = lines.status()[0].ready
         finally:
             await lines.aclose()
     warnings = "; ".join(ready.checks)
-    return f"PJSIP {ready.version}, {ready.capacity} calls per process" + (f" ({warnings})" if warnings else "")
+    calls = f"{ready.capacity} call{'s' if ready.capacity > 1 else ''}"
+    return f"PJSIP {ready.version}, {calls} per process" + (f" ({warnings})" if warnings else "")
 
 
 @contextlib.asynccontextmanager

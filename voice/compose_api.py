@@ -23,6 +23,7 @@ from voice.caller_ids import caller_ids
 from voice.calls import Call
 from voice.figures import Figures
 from voice.installation import pepper
+from voice.orders import LiveTrunk
 from voice.preflight import naming
 from voice.presence import Presence
 from voice.sending import Sending
@@ -53,7 +54,9 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         accounts=accounts,
         prompts=library,
         refuse_url=_refusal(settings),
+        refuse_media=compose.media_refusal(settings),
         speaks=lambda language: any(engine.speaks(language) for engine in engines),
+        live_trunks={t.id: LiveTrunk(t.enabled, t.caller_ids) for t in trunks if not t.sandbox},
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),

@@ -15,7 +15,7 @@ from voice.calls import Ending, Status
 from voice.dispatch import Desk, Dispatch, Went
 from voice.endings import lost, outcome_of, without_leg
 from voice.store import Intent, Lane, Lease
-from voice.trunks import TrunkDoor, choose
+from voice.trunks import TrunkDoor, choose, none_may_show
 from voice.writing import CallWriter, Stale
 
 log = structlog.get_logger(__name__)
@@ -138,13 +138,17 @@ class Dialer:
             now = self._desk.clock.monotonic()
             door = choose(state.doors, lease.call, lease.message.trunk_id, now)
             if door is None:
-                await self._put_back(lease)
+                await self._turn_away(state, lease)
                 continue
             dispatch = Dispatch(self._desk, lease, door)
             state.holding[lease.call.call_id] = dispatch
             self._own(self._carry(state, dispatch), f"call {lease.call.call_id}")
 
-    async def _put_back(self, lease: Lease) -> None:
+    async def _turn_away(self, state: LaneState, lease: Lease) -> None:
+        """No trunk takes it: for now, or for good."""
+        if none_may_show(state.doors, lease.call, lease.message.trunk_id):
+            self._own(self._end(lease, Cause.CALLER_ID_UNVERIFIED), f"no trunk for {lease.call.call_id}")
+            return
         try:
             await self._desk.store.release(lease, NO_TRUNK_S)
         except Unavailable:
@@ -223,11 +227,12 @@ class Dialer:
             if held is not None:
                 held.adopt(lease)
             else:
-                self._own(self._end(lease), f"overdue {lease.call.call_id}")
+                self._own(self._end(lease, Cause.VALIDITY_EXPIRED), f"overdue {lease.call.call_id}")
 
-    async def _end(self, lease: Lease) -> None:
+    async def _end(self, lease: Lease, cause: Cause) -> None:
+        """`cause`: of a queued call that nobody canceled."""
         writer = CallWriter(self._desk.store, lease.call, lease.message, lease.epoch, zone=self._desk.zone)
-        ending = self._overdue_ending(lease)
+        ending = self._ending(lease, cause)
         writer.take(ending, lambda call: outcome_of(call, self._desk.heard_pct))
         try:
             stored = await writer.flush(END_WITHIN_S)
@@ -236,14 +241,16 @@ class Dialer:
         finally:
             await writer.aclose()
         if stored:
-            log.info("call ended by sweep", call_id=lease.call.call_id, status=ending.status.value, cause=ending.cause)
+            log.info(
+                "call ended without a line", call_id=lease.call.call_id, status=ending.status.value, cause=ending.cause
+            )
 
-    def _overdue_ending(self, lease: Lease) -> Ending:
+    def _ending(self, lease: Lease, cause: Cause) -> Ending:
         now = self._desk.clock.now()
         if lease.call.status is not Status.QUEUED or self._desk.journal.knows(lease.call.call_id):
             return lost(now)
         canceled = lease.intent is Intent.CANCEL
-        return without_leg(Cause.CANCELED_BY_API if canceled else Cause.VALIDITY_EXPIRED, now)
+        return without_leg(Cause.CANCELED_BY_API if canceled else cause, now)
 
     # -- leaving
 

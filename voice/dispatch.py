@@ -23,7 +23,7 @@ from sip.events import Answered, Digit, Ended, LineEvent, Origin, Phase, Ringing
 from sip.line import Leg, LineError, LinesDown, NoFreeLine
 from voice.call_object import UTC_ZONE
 from voice.calls import Call, Dialed, Ending, KeyPressed, NotDialed, Rang, Status, WasAnswered
-from voice.endings import lost, moment, of_leg, outcome_of, without_leg
+from voice.endings import in_public, lost, moment, of_leg, outcome_of, without_audio, without_leg
 from voice.flows import begin, step
 from voice.invite import CannotDial, Invite, invite_for, with_sip_call_id
 from voice.journal import Journal
@@ -46,6 +46,11 @@ TRACES_MOST = 400
 class Audio(Protocol):
     @property
     def path(self) -> str | os.PathLike[str]: ...
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was asked for and is not in it, one sentence each."""
+        ...
 
 
 class Prompts(Protocol):
@@ -158,7 +163,7 @@ class Dispatch:
             audio = await self._audio()
         except SpeechError as error:
             log.warning("no audio", call_id=self.call.call_id, why=str(error))
-            return await self._end(self._never(Cause.SPEECH))
+            return await self._end(without_audio(self.message.prompt, error, self._desk.clock.now()))
         if audio is None:
             return await self._give_back(0.0)
         try:
@@ -205,7 +210,8 @@ class Dispatch:
 
     async def _dial(self, audio: Audio, invite: Invite) -> Went:
         desk, trunk = self._desk, self._door.trunk
-        fact = Dialed(desk.clock.now(), trunk.id, invite.wire_to, invite.wire_from)
+        warnings = tuple(in_public(self.message.prompt, words) for words in audio.warnings)
+        fact = Dialed(desk.clock.now(), trunk.id, invite.wire_to, invite.wire_from, warnings)
         try:
             await desk.journal.dialed(self.call, self.writer.epoch, fact)
         except OSError:

@@ -1,16 +1,27 @@
 """How a call became final: sip's judgement of a leg -> the call's Ending -> what became of the recipient. Pure."""
 
+import re
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from media.prompt import Prompt
+from media.speech import SpeechError
 from sip import outcomes
-from sip.causes import Cause
+from sip.causes import Cause, Fault
+from sip.commands import Why
 from sip.events import Ended, Origin, RtpStats
+from sip.outcomes import PACKET_MS
 from sip.outcomes import Outcome as Judged
 from sip.trunk import Trunk
 from voice.call_object import heard_pct
 from voice.calls import Call, Ending, Quality, SipAnswer, Status
 from voice.messages import Message, Outcome
 
+DETAIL_MOST = 300  # characters: a sentence, and a word of each engine that was asked
+# An absolute path, or an IP address of either kind.
+_OF_OURS = re.compile(
+    r"(?<![\w:/])/\w[^\s'\",;:)]*|\b\d{1,3}(?:\.\d{1,3}){3}\b|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){3,7}"
+)
 _SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value, Cause.SECURITY_REQUIRED.value})
 
 
@@ -27,12 +38,44 @@ def of_leg(call: Call, message: Message, ended: Ended, trunk: Trunk | None, hear
         pause_ms=message.script.pause_ms,
         heard_pct=heard_from_pct,
     )
-    return _ending(judged, at, ended)
+    ending = _ending(judged, at, ended)
+    if judged.cause not in _SILENT:
+        return ending
+    could_ms = _could_be_heard_ms(judged, ended, trunk, _seconds(call.answer_at, at), message.script.pause_ms)
+    heard_ms = min(ending.heard_ms, could_ms)
+    return replace(ending, heard_ms=heard_ms, played_to_end=ending.played_to_end and heard_ms >= ending.audio_ms > 0)
+
+
+def _could_be_heard_ms(judged: Judged, ended: Ended, trunk: Trunk | None, talk_s: float | None, pause_ms: int) -> int:
+    """What left is not what was heard. Without a word from there, nobody may claim that there was an ear.
+
+    When they fell silent on the way, they may have heard what had been said until then.
+    """
+    if judged.cause is Cause.NO_AUDIO:
+        return ended.rtp.sent_packets * PACKET_MS
+    if ended.rtp.received_packets == 0 or talk_s is None:
+        return 0
+    silent_s = trunk.rtp.timeout_s if trunk and ended.why is Why.MEDIA_TIMEOUT else 0.0
+    return max(0, round((talk_s - silent_s) * 1000) - pause_ms)
 
 
 def without_leg(cause: Cause, at: datetime) -> Ending:
     """The ending of a call that was never dialled."""
     return _ending(outcomes.never_dialled(cause), at, sent=False)
+
+
+def without_audio(prompt: Prompt, error: SpeechError, at: datetime) -> Ending:
+    """There was nothing to play, so nothing was dialled; the caller is told why, and whether it was theirs."""
+    ending = without_leg(Cause.SPEECH, at)
+    fault = Fault.REQUEST.value if error.of_request else ending.fault
+    return replace(ending, fault=fault, detail=in_public(prompt, str(error)))
+
+
+def in_public(prompt: Prompt, words: str) -> str:
+    """What was said of the audio, in one line that may leave this house: an engine can name our files and hosts."""
+    given = prompt.media_url or ""
+    line = " ".join(words.split())
+    return _OF_OURS.sub(lambda found: found[0] if found[0] in given else "…", line)[:DETAIL_MOST]
 
 
 def lost(at: datetime, *, sent: bool = True) -> Ending:

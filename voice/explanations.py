@@ -267,9 +267,9 @@ CAUSES: dict[Cause, Text] = {
     ),
     Cause.SPEECH: Text(
         "No audio could be made",
-        "No voice engine could make audio of the text, so nobody was called.",
+        "There was nothing to play, so nobody was called.",
         False,
-        "Check language and voice; tocsin doctor shows which engines work.",
+        "Read detail; mend the text, language, voice or media_url. tocsin doctor shows which engines work.",
     ),
     Cause.POISON: Text(
         "Set aside",

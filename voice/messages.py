@@ -70,6 +70,9 @@ class Script:
     sandbox: SandboxScript | None = None
 
 
+TEST_CALL = "test-call"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One accepted request. `owner` is whose it is (account and mode), never shown."""
@@ -86,7 +89,7 @@ class Message:
     callbacks: tuple[Callback, ...] = ()
     client_reference: str | None = None
     callback_data: str | None = None
-    source: str = "sendvoice"  # sendvoice | calls | test-call
+    source: str = "sendvoice"  # sendvoice | calls | TEST_CALL
     warnings: tuple[str, ...] = ()
 
 
@@ -100,11 +103,21 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Recipients by outcome; the parts always add up to what was accepted. `started`: something was dialled."""
+    """Recipients by outcome; the parts always add up to what was accepted. `started`: something was dialled.
+
+    `warnings`: those of the audio, as of the last call that was dialled with some.
+    """
 
     total: int
     by_outcome: dict[Outcome, int] = field(default_factory=dict)
     started: bool = False
+    warnings: tuple[str, ...] = ()
+    cancel_asked: bool = False  # of the whole message
+
+    @property
+    def canceling(self) -> bool:
+        """Asked for, and not everybody has an end yet: queued calls wait for the sweep, others for their peer."""
+        return self.cancel_asked and self.pending > 0
 
     @property
     def pending(self) -> int:

@@ -1,7 +1,8 @@
 """A send request is judged: numbers read, limits held, times settled. Out comes an Order, or Invalid."""
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from config.settings import Settings
@@ -9,11 +10,17 @@ from media.prompt import Prompt
 from media.reading import clean
 from media.speech import SpeechError
 from media.ssml import parse
-from messaging.errors import FieldError, Invalid
+from messaging.errors import FieldError, Invalid, NoTrunk
 from messaging.numbers import NumberError, normalise, require_real
+from messaging.strict_json import shown
 from voice.messages import Callback, Script
 
 RECIPIENTS_MAX = 1000  # unique numbers, as 9bits says
+AHEAD_MAX = timedelta(days=366)  # a year, also a leap year: what waits is stored so long, and a later date is a slip
+
+TRUNKS_NAMED = 20  # in one answer: enough to see a slip of the pen
+
+_THE_NUMBER = "The number "  # how messaging.numbers begins when it speaks of the one it was given
 
 # member -> pointer, lowest, highest; units as in the member's name
 _LIMITS: tuple[tuple[str, str, float, float], ...] = (
@@ -25,6 +32,14 @@ _LIMITS: tuple[tuple[str, str, float, float], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
+class LiveTrunk:
+    """What a request has to know of a trunk. `caller_ids`: those it may show; empty: it does not restrict them."""
+
+    enabled: bool = True
+    caller_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sender:
     """Who asks, as far as sending needs to know: made from the API key."""
 
@@ -33,6 +48,7 @@ class Sender:
     caller_ids: tuple[str, ...]
     region: str | None  # for bare national numbers; None: international only
     callback: Callback | None = None  # the account's own (9bits: Settings -> Webhook)
+    live_trunks: Mapping[str, LiveTrunk] = field(default_factory=dict)  # where live calls may leave, by id
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A number we will not call, and why: the code is of the class of number."""
+    """A number we will not call, and why: the code is of the class of number. `to` is shortened for showing."""
 
     to: str
     index: int
@@ -85,18 +101,21 @@ class Order:
 
 
 def judge(sender: Sender, request: Request, settings: Settings, now: datetime, rng: random.Random) -> Order:
-    """Raises Invalid with every wrong field at once."""
+    """Raises NoTrunk when no call of this sender could ever leave, else Invalid with every wrong field at once."""
+    if not sender.sandbox:
+        _require_trunk(sender.live_trunks)
     numbers, refused = _recipients(sender, request)
-    due_at = max(now, request.send_at or now)
+    latest = now + AHEAD_MAX
+    due_at = min(max(now, request.send_at or now), latest)  # bounded before it is added to: a datetime ends at 9999
     valid_until = request.valid_until or due_at + timedelta(hours=settings.dialer.valid_hours)
     wrong = [
         *_wrong_recipients(request, numbers, refused),
         *_wrong_content(request, settings.speech.text_max),
         *_wrong_script(sender, request),
+        *_wrong_trunk(sender, request),
         *_wrong_caller(sender, request),
+        *_wrong_times(request, due_at, valid_until, latest),
     ]
-    if valid_until <= due_at:
-        wrong.append(FieldError("#/valid_until", "too_early", "valid_until must be later than now and than send_at."))
     if wrong:
         raise Invalid(wrong[0].detail, errors=tuple(wrong))
     trunk_id, warnings = _trunk(sender, request)
@@ -104,7 +123,7 @@ def judge(sender: Sender, request: Request, settings: Settings, now: datetime, r
     return Order(
         numbers=numbers,
         refused=refused,
-        from_number=(request.from_number and digits(request.from_number)) or rng.choice(sender.caller_ids),
+        from_number=(request.from_number and digits(request.from_number)) or rng.choice(_caller_ids(sender, request)),
         prompt=_prompt(request),
         due_at=due_at,
         valid_until=valid_until,
@@ -123,15 +142,19 @@ def digits(number: str) -> str:
 def _recipients(sender: Sender, request: Request) -> tuple[tuple[str, ...], tuple[Refusal, ...]]:
     numbers: dict[str, None] = {}
     refused: list[Refusal] = []
+    seen: set[str] = set()
     for index, text in enumerate(request.to):
         if len(numbers) > RECIPIENTS_MAX:
             break  # refused as a whole: nobody need read the rest
+        if text in seen:
+            continue
+        seen.add(text)
         try:
             number = normalise(text, sender.region)
             if not sender.sandbox:
                 require_real(number)
         except NumberError as no:
-            refused.append(Refusal(text, index, no.code, no.detail))
+            refused.append(Refusal(shown(text), index, no.code, no.detail))
         else:
             numbers[number] = None
     return tuple(numbers), tuple(refused)
@@ -145,7 +168,15 @@ def _wrong_recipients(request: Request, numbers: tuple[str, ...], refused: tuple
         return [FieldError("#/to", "too_many", detail)]
     if numbers:
         return []
-    return [FieldError(f"#/to/{no.index}", no.code.lower(), no.detail) for no in refused]
+    return [FieldError(f"#/to/{no.index}", no.code.lower(), _sentence(no)) for no in refused]
+
+
+def _sentence(no: Refusal) -> str:
+    """The refusal as a sentence that says which number: many clients show this and nothing else."""
+    which = f"to[{no.index}] '{no.to}'"
+    if no.detail.startswith(_THE_NUMBER):
+        return f"{which} {no.detail.removeprefix(_THE_NUMBER)}"
+    return f"{which}: {no.detail}"
 
 
 def _wrong_content(request: Request, text_max: int) -> list[FieldError]:
@@ -185,9 +216,64 @@ def _wrong_script(sender: Sender, request: Request) -> list[FieldError]:
 def _wrong_caller(sender: Sender, request: Request) -> list[FieldError]:
     if not sender.caller_ids:
         return [FieldError("#/from", "no_caller_id", "This account has no caller id; set account.caller_ids.")]
-    if request.from_number is None or digits(request.from_number) in sender.caller_ids:
+    if request.from_number is None:
         return []
-    return [FieldError("#/from", "not_yours", f"{request.from_number} is not a caller id of this account.")]
+    if digits(request.from_number) not in sender.caller_ids:
+        return [FieldError("#/from", "not_yours", f"{request.from_number} is not a caller id of this account.")]
+    if digits(request.from_number) not in _caller_ids(sender, request):
+        detail = f"{request.from_number} is not a caller id of the trunk '{shown(request.trunk_id or '')}'."
+        return [FieldError("#/from", "not_of_trunk", detail)]
+    return []
+
+
+def _caller_ids(sender: Sender, request: Request) -> tuple[str, ...]:
+    """Those that may be shown; when the request names a trunk, those that it may show."""
+    trunk = None if sender.sandbox else sender.live_trunks.get(request.trunk_id or "")
+    if trunk is None or not trunk.caller_ids:
+        return sender.caller_ids
+    return tuple(number for number in sender.caller_ids if number in trunk.caller_ids) or sender.caller_ids
+
+
+def _wrong_times(request: Request, due_at: datetime, valid_until: datetime, latest: datetime) -> list[FieldError]:
+    asked = (("send_at", request.send_at), ("valid_until", request.valid_until))
+    wrong = [
+        FieldError(f"#/{name}", "too_late", f"{name} may be at most {AHEAD_MAX.days} days from now.")
+        for name, at in asked
+        if at is not None and at > latest
+    ]
+    if not wrong and valid_until <= due_at:
+        wrong.append(FieldError("#/valid_until", "too_early", "valid_until must be later than now and than send_at."))
+    return wrong
+
+
+def _require_trunk(live_trunks: Mapping[str, LiveTrunk]) -> None:
+    if any(trunk.enabled for trunk in live_trunks.values()):
+        return
+    if live_trunks:
+        raise NoTrunk(
+            f"No live call can leave, because each trunk is disabled: {_named(live_trunks)}.",
+            hint="Set enabled = true for one of them in the file that TOCSIN_TRUNKS names, and start again.",
+        )
+    raise NoTrunk
+
+
+def _wrong_trunk(sender: Sender, request: Request) -> list[FieldError]:
+    """Nothing would ever take such a call, and it would wait until it expires."""
+    if sender.sandbox or request.trunk_id is None:
+        return []
+    trunk, asked = sender.live_trunks.get(request.trunk_id), shown(request.trunk_id)
+    if trunk is not None and trunk.enabled:
+        return []
+    if trunk is not None:
+        return [FieldError("#/trunk_id", "trunk_disabled", f"trunk_id: the trunk '{asked}' is disabled.")]
+    there = _named([name for name, trunk in sender.live_trunks.items() if trunk.enabled])
+    detail = f"trunk_id: live calls have no trunk '{asked}'; there are: {there}."
+    return [FieldError("#/trunk_id", "unknown_trunk", detail)]
+
+
+def _named(trunks: Iterable[str]) -> str:
+    names = list(trunks)
+    return ", ".join(names[:TRUNKS_NAMED]) + (", …" if len(names) > TRUNKS_NAMED else "")
 
 
 def _trunk(sender: Sender, request: Request) -> tuple[str | None, tuple[str, ...]]:

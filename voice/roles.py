@@ -1,8 +1,8 @@
 """The processes of `tocsin serve`: forked once from one that has everything loaded, started anew when they die.
 
-Loading the libraries costs a second and a half of a core per process, forking five milliseconds. So serve loads them
-once, and forks its roles before it has a thread or an event loop (a process with threads must not fork); whoever dies
-later is replaced by a fresh interpreter. Forked roles wait behind a gate until the store runs.
+Loading the libraries costs a second and a half of a core per process, forking five milliseconds. So serve loads once
+what its roles have in common, and forks them before it has a thread or an event loop (a process with threads must not
+fork); whoever dies later is replaced by a fresh interpreter. Forked roles wait behind a gate until the store runs.
 """
 
 import asyncio
@@ -30,8 +30,13 @@ class RoleProcess:
         self._ended: asyncio.Future[int] | None = None
 
     @classmethod
-    def forked(cls, name: str, environ: Mapping[str, str], gate: "Gate", run: Callable[[], int]) -> Self:
-        """`run` in a fork of this process, once the gate is open. Call it only while there is one thread."""
+    def forked(
+        cls, name: str, environ: Mapping[str, str], gate: "Gate", run: Callable[[], int], load: Callable[[], None]
+    ) -> Self:
+        """`run` in a fork of this process, once the gate is open. Call it only while there is one thread.
+
+        `load`: what only this role has to import; it does so while the store goes up.
+        """
         sys.stdout.flush()
         sys.stderr.flush()
         ready, tell = os.pipe()
@@ -48,6 +53,7 @@ class RoleProcess:
             os.close(ready)
             with open(os.devnull, encoding="ascii") as nothing:
                 os.dup2(nothing.fileno(), 0)
+            load()
             if gate.wait():
                 code = run()
         except SystemExit as leaving:

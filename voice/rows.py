@@ -1,12 +1,12 @@
 """What the call store's scripts are given and what they answer: values <-> flat rows."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voice.calls import Call
 from voice.codec import from_json, to_json
-from voice.messages import Message, Outcome, Recipient
+from voice.messages import Message, Outcome, Recipient, Tally
 from voice.store import CallEvent, Delivery, Intent, Lease
 
 
@@ -30,3 +30,15 @@ def lease_of(row: Sequence[Any]) -> Lease:
 def recipient_of(index: int, row: str) -> Recipient:
     number, outcome, call_ids = json.loads(row)
     return Recipient(index, number, Outcome(outcome), tuple(call_ids))
+
+
+def tally_of(kept: Mapping[str, str]) -> Tally:
+    """From the hash of a message."""
+    counts = {one: int(kept.get(f"n:{one}", 0)) for one in Outcome}
+    return Tally(
+        int(kept.get("total", 0)),
+        {one: n for one, n in counts.items() if n},
+        started="started" in kept,
+        warnings=tuple(json.loads(kept.get("warnings", "[]"))),
+        cancel_asked=kept.get("intent") == Intent.CANCEL,
+    )

@@ -2,25 +2,22 @@
 
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
 from config.settings import Settings
-from media.audio import AudioError
-from media.fetch import MediaError
 from media.prompt import Prompt
-from media.reading import TextError
-from media.speech import SpeechError, Unspeakable
-from media.ssml import SsmlError
+from media.speech import SpeechError
 from messaging import ids
 from messaging.clock import Clock
 from messaging.errors import FieldError, MediaInvalid, NotFound, ServiceError, SpeechFailed, TextInvalid
 from voice.calls import Call
-from voice.messages import Message, Recipient, Tally
+from voice.endings import in_public
+from voice.messages import TEST_CALL, Message, Recipient, Tally
 from voice.orders import Order, Refusal, Request, Sender, judge
-from voice.store import Accepted, CallEvent, CallFilter, CallPage, CallStore, Intake, Intent, Once
-from voice.telling import deliveries, queued_event
+from voice.store import Accepted, CallFilter, CallPage, CallStore, Intake, Intent, Once
+from voice.telling import ENDED, Told, as_accepted, deliveries, moved, queued_event, retold
 
 __all__ = ["Audible", "Progress", "Prompts", "Receipt", "Refusal", "Request", "Sender", "Sending"]
 
@@ -113,7 +110,9 @@ class Sending:
         message = await self._store.message(owner, ref_id)
         if message is None:
             raise NotFound(f"No message {ref_id}.")
-        return Progress(message, await self._store.tally(ref_id))
+        tally = await self._store.tally(ref_id)
+        warnings = tuple(dict.fromkeys((*message.warnings, *tally.warnings)))
+        return Progress(replace(message, warnings=warnings), tally)
 
     async def recipients(self, owner: str, ref_id: str, offset: int, limit: int) -> Sequence[Recipient]:
         await self.status(owner, ref_id)
@@ -139,14 +138,23 @@ class Sending:
         await self.call(owner, call_id)
         return await self._store.intend(call_id, Intent.CANCEL) or await self.call(owner, call_id)
 
-    async def events(self, owner: str, call_id: str) -> Sequence[CallEvent]:
+    async def events(self, owner: str, call_id: str) -> Sequence[Told]:
         await self.call(owner, call_id)
-        return await self._store.events(call_id)
+        events = await self._store.events(call_id)
+        return tuple(retold(await self.call(owner, call_id), events))  # read last: it knows the end that they tell
 
-    async def follow(self, owner: str, call_id: str, after_sequence: int = 0) -> AsyncIterator[CallEvent]:
+    async def follow(self, owner: str, call_id: str, after_sequence: int = 0) -> AsyncIterator[Told]:
         """Events after `after_sequence` as they happen, ending after call.ended. Raises NotFound at once."""
-        await self.call(owner, call_id)
-        return self._store.follow(call_id, after_sequence)
+        return self._followed(await self.call(owner, call_id), after_sequence)
+
+    async def _followed(self, call: Call, after_sequence: int) -> AsyncIterator[Told]:
+        then = as_accepted(call)
+        async for event in self._store.follow(call.call_id, 0):
+            if event.type == ENDED:
+                call = await self.call(call.owner, call.call_id)
+            then = moved(then, event, call)
+            if event.sequence > after_sequence:
+                yield Told(event, then)
 
     async def trace(self, owner: str, call_id: str) -> str | None:
         """The SIP ladder (JSON), None when there is none yet."""
@@ -164,7 +172,7 @@ class Sending:
             order.numbers,
             order.refused,
             (),
-            (*order.warnings, *audio.warnings),
+            (*order.warnings, *(in_public(order.prompt, words) for words in audio.warnings)),
             dry_run=True,
             audio_ms=audio.duration_ms,
             from_number=order.from_number,
@@ -173,12 +181,12 @@ class Sending:
 
 def speech_failure(prompt: Prompt, error: SpeechError) -> ServiceError:
     """Whose fault it is that there is no audio: the request's (422), or ours (503)."""
-    said = str(error)
-    if isinstance(error, MediaError | AudioError) and prompt.media_url is not None:
+    said = in_public(prompt, str(error))
+    if not error.of_request:
+        return SpeechFailed(said)
+    if prompt.media_url is not None:
         return MediaInvalid(said, errors=(FieldError("#/media_url", "unplayable", said),))
-    if isinstance(error, TextError | SsmlError | Unspeakable):
-        return TextInvalid(said, errors=(FieldError("#/text", "unspeakable", said),))
-    return SpeechFailed(said)
+    return TextInvalid(said, errors=(FieldError("#/text", "unspeakable", said),))
 
 
 def intake(sender: Sender, request: Request, order: Order, receipt: Receipt, once: Once | None) -> Intake:
@@ -221,6 +229,7 @@ def _call(message: Message, index: int, number: str, call_id: str, from_number: 
         recipient=index,
         client_reference=message.client_reference,
         callback_data=message.callback_data,
+        test=message.source == TEST_CALL,
     )
 
 

@@ -78,7 +78,7 @@ def prepare(settings: Settings, environ: Mapping[str, str], run_role: RunRole) -
         told["TOCSIN_SANDBOX__SIP_PORT"] = str(settings.sandbox.sip_port or free_port(socket.SOCK_DGRAM))
         names.insert(0, "phone")
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    from voice import compose_api, processes  # noqa: F401 - both loaded here, once, for all of them
+    from voice import processes  # loaded here, once, for all of them
 
     try:
         processes.check(settings, told, dials=True)
@@ -88,9 +88,26 @@ def prepare(settings: Settings, environ: Mapping[str, str], run_role: RunRole) -
 
     gate = Gate()
     roles = tuple(
-        RoleProcess.forked(name, told, gate, functools.partial(_role, name, listener, run_role)) for name in names
+        RoleProcess.forked(
+            name,
+            told,
+            gate,
+            functools.partial(_role, name, listener, run_role),
+            _load_api if name == "api" else _load_nothing,
+        )
+        for name in names
     )
     return Plan(settings, told, listener, f"http://{host}:{port}", gate, roles)
+
+
+def _load_api() -> None:
+    """Half a second of a core, which nobody but the api needs: beside the start of the store, not before it."""
+    from voice import compose_api  # noqa: F401
+    from voice.api import app, server  # noqa: F401
+
+
+def _load_nothing() -> None:
+    pass
 
 
 def _make_room(settings: Settings, data_dir: Path) -> None:

@@ -57,6 +57,8 @@ class MemoryCallStore:
         self._messages: dict[str, Message] = {}
         self._recipients: dict[str, list[Recipient]] = {}
         self._started: set[str] = set()
+        self._warnings: dict[str, tuple[str, ...]] = {}  # of the audio, by message
+        self._intents: dict[str, Intent] = {}  # of a whole message
         self._once: dict[str, Once] = {}
         self._heard: dict[str, Heard] = {}
         self._endings: Counter[Ended] = Counter()
@@ -117,6 +119,8 @@ class MemoryCallStore:
         ]
         for call_id in live:
             await self.intend(call_id, intent)
+        if live:
+            self._intents[ref_id] = intent
         return len(live)
 
     # -- the dialer writes facts
@@ -186,7 +190,9 @@ class MemoryCallStore:
         held.events.append(event)
         self._post(deliveries)
         self._requeue(held, before.status, after.status)
-        if after.status.is_final:
+        if after.status is Status.DIALING and after.warnings:
+            self._warnings[after.ref_id] = after.warnings
+        if after.status.is_final and not after.test:
             self._endings[Ended.of(after)] += 1
         if outcome is not None:
             self._settle(after, outcome)
@@ -224,7 +230,14 @@ class MemoryCallStore:
         counts: dict[Outcome, int] = {}
         for recipient in recipients:
             counts[recipient.outcome] = counts.get(recipient.outcome, 0) + 1
-        return Tally(len(recipients), counts, started=ref_id in self._started)
+        cancel_asked = self._intents.get(ref_id) is Intent.CANCEL
+        return Tally(
+            len(recipients),
+            counts,
+            started=ref_id in self._started,
+            warnings=self._warnings.get(ref_id, ()),
+            cancel_asked=cancel_asked,
+        )
 
     async def recipients(self, ref_id: str, offset: int, limit: int) -> Sequence[Recipient]:
         return tuple(self._recipients.get(ref_id, [])[offset : offset + limit])

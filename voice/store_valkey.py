@@ -5,6 +5,7 @@ keys (owners, wake-ups, the outbox), so one primary holds all of them: Redis Clu
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from importlib.resources import files
 from itertools import chain
@@ -20,7 +21,7 @@ from voice.calls import Call
 from voice.codec import from_json, to_json
 from voice.keys import Keys, id_range
 from voice.messages import Message, Outcome, Recipient, Tally
-from voice.rows import call_args, delivery_args, first_answer, lease_of, recipient_of
+from voice.rows import call_args, delivery_args, first_answer, lease_of, recipient_of, tally_of
 from voice.store import (
     ORPHAN_GRACE_S,
     Accepted,
@@ -151,10 +152,13 @@ class ValkeyCallStore:
         if message is None:
             return 0
         ids = [call_id for one in await self.recipients(ref_id, 0, -1) for call_id in one.call_ids]
-        return await self._intend(message.owner, Lane.of(message.sandbox), intent, ids)
+        about = [self._keys.message(message.owner, ref_id)]
+        return await self._intend(message.owner, Lane.of(message.sandbox), intent, ids, about)
 
-    async def _intend(self, owner: str, lane: Lane, intent: Intent, call_ids: Sequence[str]) -> int:
-        keys = [self._keys.valid(owner, lane), self._keys.wake(lane)]
+    async def _intend(
+        self, owner: str, lane: Lane, intent: Intent, call_ids: Sequence[str], about: Sequence[str] = ()
+    ) -> int:
+        keys = [self._keys.valid(owner, lane), self._keys.wake(lane), *about]
         return int(await self._run("intend", keys, [self._keys.base(owner), intent.value, *call_ids]))
 
     # -- the dialer writes facts
@@ -221,7 +225,8 @@ class ValkeyCallStore:
                 owner,
                 self._delivery_s,
                 keys.endings(),
-                _written(Ended.of(after)),
+                "" if after.test else _written(Ended.of(after)),
+                json.dumps(after.warnings) if after.warnings else "",
                 len(deliveries),
                 *chain.from_iterable(delivery_args(before.call_id, delivery) for delivery in deliveries),
             ],
@@ -270,8 +275,7 @@ class ValkeyCallStore:
             return Tally(0)
         with unsure():
             kept = dict(await cast(Awaitable[dict[str, str]], self._redis.hgetall(self._keys.message(owner, ref_id))))
-        counts = {one: int(kept.get(f"n:{one}", 0)) for one in Outcome}
-        return Tally(int(kept.get("total", 0)), {one: n for one, n in counts.items() if n}, started="started" in kept)
+        return tally_of(kept)
 
     async def recipients(self, ref_id: str, offset: int, limit: int) -> Sequence[Recipient]:
         """`limit` -1: all."""

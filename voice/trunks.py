@@ -65,10 +65,23 @@ class TrunkDoor:
 
 def choose(doors: Iterable[TrunkDoor], call: Call, asked: str | None, now: float) -> TrunkDoor | None:
     """The trunk for a call: the one asked for, else by priority, then the one with most room. None: none now."""
-    able = [
-        door for door in doors if asked in (None, door.trunk.id) and may_carry(door.trunk, call) and door.room(now) > 0
-    ]
+    able = [door for door in _fit(doors, call, asked) if may_show(door.trunk, call) and door.room(now) > 0]
     return min(able, key=lambda door: (door.trunk.priority, -door.room(now), door.trunk.id), default=None)
+
+
+def none_may_show(doors: Iterable[TrunkDoor], call: Call, asked: str | None) -> bool:
+    """Trunks would carry the call, and its caller id keeps it from all of them: no wait will change that."""
+    fit = _fit(doors, call, asked)
+    return bool(fit) and not any(may_show(door.trunk, call) for door in fit)
+
+
+def _fit(doors: Iterable[TrunkDoor], call: Call, asked: str | None) -> list[TrunkDoor]:
+    return [door for door in doors if asked in (None, door.trunk.id) and may_carry(door.trunk, call)]
+
+
+def may_show(trunk: Trunk, call: Call) -> bool:
+    """Another trunk may still: which number is shown is drawn from those of all trunks before one is chosen."""
+    return not trunk.caller_ids or call.from_number in trunk.caller_ids
 
 
 def may_carry(trunk: Trunk, call: Call) -> bool:

@@ -1,21 +1,27 @@
 """Every other command as a person types it: its words, its exit code, and never a traceback."""
 
 import asyncio
+import io
+import os
 import re
 import sys
 import time
+import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from tests.command import Said, tocsin, towards
+from messaging.embedded import embedded_url
+from tests.command import Said, on_terminal, started, tocsin, towards
 from tests.service import Service, running
 from voice.explain import Exit
+from voice.serve import VALKEY
 
 pytestmark = [pytest.mark.sip, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
 
+ROOT = Path(__file__).resolve().parents[2]
 NOBODY = "http://127.0.0.1:9"  # discard: nothing listens there
 
 
@@ -39,6 +45,11 @@ async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
         (("nonsense",), Exit.USAGE, "nonsense"),
         (("say", "x", "--speed", "9"), Exit.USAGE, "--speed"),
         (("say", "x", "-o", "/nowhere/x.wav"), Exit.UNEXPECTED, "/nowhere/x.wav"),
+        (("say", ""), Exit.USAGE, "nothing to say"),
+        (("say", "x" * 2000), Exit.USAGE, "2000 characters"),
+        (("say", "x", "--language", "tlh"), Exit.USAGE, "'tlh'"),
+        (("say", "<speak>x", "--ssml"), Exit.USAGE, "not well-formed"),
+        (("say", "<voice>x</voice>", "--ssml"), Exit.USAGE, "voice"),
         (("explain", "OVER_LIMT"), Exit.NOT_FOUND, "OVER_LIMIT"),
         (("keys", "create", "--expires-days", "500"), Exit.USAGE, "--expires-days"),
         (("keys", "list", "--data", "/nowhere"), Exit.CONFIG, "no service is running"),
@@ -93,6 +104,20 @@ async def test_a_broken_trunk_file_is_named_with_its_place(tmp_path: Path, conte
 
     assert said.code == Exit.CONFIG
     assert said.err.startswith(f"tocsin: trunks: {trunks}: ")
+
+
+async def test_a_password_in_the_trunk_file_is_told_once_by_all_processes(tmp_path: Path) -> None:
+    trunks = tmp_path / "trunks.toml"
+    login = 'host = "127.0.0.1"\nusername = "u"\npassword = { plain = "x" }\n'
+    trunks.write_text(f"[trunks.lagos-1]\n{login}[trunks.abuja]\n{login}")
+    async with running(tmp_path / "data", TOCSIN_TRUNKS=str(trunks)) as service:
+        await service.stop()
+
+    told = [line for line in service.log if "a password stands in" in line]
+    assert [name for line in told for name in ("lagos-1", "abuja") if f"[trunks.{name}]" in line] == [
+        "lagos-1",
+        "abuja",
+    ]
 
 
 @pytest.mark.parametrize("role", ["api", "dialer", "courier", "phone"])
@@ -174,6 +199,55 @@ async def test_say_writes_a_file_that_sounds(tmp_path: Path) -> None:
     assert file.stat().st_size > 8000
 
 
+async def test_say_that_finds_no_voice_is_no_fault_of_the_text(tmp_path: Path) -> None:
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite", "TOCSIN_DATA_DIR": str(tmp_path), "PATH": "/nowhere"}
+    said = await tocsin("say", "Hello there.", "-o", str(tmp_path / "x.wav"), **environ)
+
+    assert said.code == Exit.UNEXPECTED
+    assert "flite is installed here" in said.err
+
+
+async def test_say_tells_which_voice_it_could_not_use(tmp_path: Path) -> None:
+    file = str(tmp_path / "hello.wav")
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite", "TOCSIN_DATA_DIR": str(tmp_path)}
+    words = await tocsin("say", "Hello there.", "--voice", "nosuch", "-o", file, **environ)
+    table = await tocsin("say", "Hello there.", "--voice", "nosuch", "-o", file, "--json", **environ)
+
+    assert (words.code, table.code) == (0, 0)
+    assert re.fullmatch(r"tocsin: warning: .*nosuch.*\n", words.err)
+    assert table.err == ""
+    assert "nosuch" in table.json["warnings"][0]
+
+
+async def test_say_leaves_nothing_but_the_wav(tmp_path: Path) -> None:
+    """Rendered audio is kept in the user's cache; without one, nowhere."""
+    here, cache = tmp_path / "here", tmp_path / "cache"
+    here.mkdir()
+    for place in (str(cache), "/proc/nowhere"):
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "voice", "say", "Hello there.",
+            cwd=here, stdout=asyncio.subprocess.DEVNULL,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": place, "TMPDIR": str(tmp_path)}
+            | {"TOCSIN_SPEECH__ENGINES": "flite,espeak-ng"},
+        )  # fmt: skip
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+
+        assert [path.name for path in here.iterdir()] == ["out.wav"]
+    assert [path.suffix for path in cache.rglob("*flite*") if path.is_file()].count(".wav") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "here"]
+
+
+async def test_say_writes_to_stdout_when_asked(tmp_path: Path) -> None:
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite,espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path)}
+    process = await started("say", "Hello there.", "-o", "-", **environ)
+    out, err = await asyncio.wait_for(process.communicate(), 60)
+
+    assert process.returncode == 0
+    with wave.open(io.BytesIO(out)) as sound:
+        assert sound.getnframes() > sound.getframerate() / 2
+    assert "flite" in err.decode()
+
+
 async def test_magic_lists_every_number_and_what_it_does() -> None:
     said = await tocsin("magic", "--json")
 
@@ -194,8 +268,21 @@ async def test_doctor_finds_this_machine_fit(tmp_path: Path) -> None:
         "files",
         "trunks",
         "port",
+        "clock",
     }
     assert all(row["ok"] for row in said.json)
+    (lines,) = [row["detail"] for row in said.json if row["name"] == "lines"]
+    assert re.search(r", [2-9] calls per process", lines)  # the wheel was compiled for 4
+
+
+async def test_doctor_says_on_a_terminal_what_it_looks_at(tmp_path: Path) -> None:
+    environ = {"TOCSIN_SPEECH__ENGINES": "espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_HTTP__PORT": "0"}
+    said, shown = await on_terminal("doctor", **environ)
+
+    assert said.code == Exit.OK
+    looked_at = list(dict.fromkeys(re.findall(r"looking at (\w+)  \d+ s", shown)))
+    assert looked_at == ["python", "voices", "lines", "store", "disk", "files", "trunks", "port", "clock"]
+    assert shown.endswith("\r\x1b[K")
 
 
 async def test_doctor_says_when_no_voice_speaks(tmp_path: Path) -> None:
@@ -205,6 +292,51 @@ async def test_doctor_says_when_no_voice_speaks(tmp_path: Path) -> None:
     assert said.code == Exit.UNEXPECTED
     assert "no engine speaks" in said.out
     assert "apt-get install flite" in said.out
+
+
+async def test_doctor_marks_the_engine_that_is_silent_while_another_speaks(tmp_path: Path) -> None:
+    """A flite that is there and ends at once."""
+    flite = tmp_path / "flite"
+    flite.write_text("#!/bin/sh\nexit 1\n")
+    flite.chmod(0o755)
+    environ = {"TOCSIN_SPEECH__ENGINES": "flite,espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path), "TOCSIN_HTTP__PORT": "0"}
+    said = await tocsin("doctor", PATH=f"{tmp_path}:{os.environ['PATH']}", **environ)
+
+    assert said.code == Exit.OK
+    assert re.search(r"^  ! voice +flite: not now", said.out, re.MULTILINE)
+    assert re.search(r"^  ✓ voice +espeak-ng", said.out, re.MULTILINE)
+
+
+async def test_doctor_beside_a_service_knows_its_port_and_its_store(service: Service) -> None:
+    environ = {
+        "TOCSIN_SPEECH__ENGINES": "espeak-ng",
+        "TOCSIN_DATA_DIR": str(service.data),
+        "TOCSIN_HTTP__PORT": service.url.rpartition(":")[2],
+        "TOCSIN_REDIS_URL": embedded_url(service.data / VALKEY),
+    }
+    said = await tocsin("doctor", "--json", **environ)
+    told = {row["name"]: row for row in said.json}
+
+    assert said.code == Exit.OK
+    assert (told["port"]["ok"], told["port"]["detail"].endswith("Tocsin runs there")) == (True, True)
+    assert re.match(r"0\.\d\d s (behind|ahead of) the store's clock; ", told["clock"]["detail"])
+
+
+async def test_doctor_finds_somebody_else_on_our_port(tmp_path: Path) -> None:
+    """One that answers, with something that is not ours."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        writer.close()
+
+    stranger = await asyncio.start_server(answer, "127.0.0.1", 0)
+    environ = {"TOCSIN_SPEECH__ENGINES": "espeak-ng", "TOCSIN_DATA_DIR": str(tmp_path)}
+    async with stranger:
+        port = str(stranger.sockets[0].getsockname()[1])
+        said = await tocsin("doctor", TOCSIN_HTTP__PORT=port, **environ)
+
+    assert said.code == Exit.UNEXPECTED
+    assert re.search(rf"^  ✗ port +127.0.0.1:{port}: Address already in use", said.out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("arguments", [(), ("keys",)])

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.command import Said, ended, started, tocsin, towards
+from tests.command import Said, ended, on_terminal, started, tocsin, towards
 from tests.service import TEST_KEY, Service, running
 from voice.explain import Exit
 
@@ -79,6 +79,31 @@ async def test_without_waiting_the_call_is_only_placed(service: Service) -> None
 
     assert said.code == Exit.OK
     assert re.fullmatch(r"call_\w{26}  queued\n", said.out)
+
+
+async def test_what_a_test_key_cannot_have_is_told(service: Service) -> None:
+    asked = ("12025550101", "--say", "Hello", "--trunk", "nosuch")
+    words = await call(service, *asked)
+    table = await call(service, *asked, "--wait", "--json")
+
+    assert (words.code, words.err) == (
+        Exit.OK,
+        "tocsin: warning: trunk_id was ignored: test keys reach the sandbox only.\n",
+    )
+    assert (table.code, table.err) == (Exit.BUSY, "")
+    assert table.json["warnings"] == ["trunk_id was ignored: test keys reach the sandbox only."]
+
+
+async def test_waiting_shows_on_a_terminal_how_far_the_call_is(service: Service) -> None:
+    """A pipe stays quiet: that is in the first test of this file."""
+    asked = ("call", "12025550110", "--say", "Press one.", "--gather", "1", "--wait")
+    said, shown = await on_terminal(*asked, **towards(service))
+
+    assert said.code == Exit.OK
+    assert said.out.startswith("Answered after")
+    assert re.search(r"\r\x1b\[K  answered  \d+ s", shown)
+    assert shown.endswith("\r\x1b[K")  # and leaves no trace
+    assert "\n" not in shown
 
 
 async def test_following_prints_a_line_per_state_on_stderr(service: Service) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from voice.messages import MessageStatus, Outcome
 from voice.store import Accepted, CallFilter, CallStore, Ended, Heard, Intent, Lane, Once, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
-from voice.telling import event_of
+from voice.telling import event_of, retold
 
 GRACE_S = 0.2
 ONCE = Once("main.test:POST:/v1/sendvoice:k1", "print-of-the-body", 200, '{"ref_id":"first"}')
@@ -110,6 +111,22 @@ async def test_nobody_reads_what_belongs_to_somebody_else(store: CallStore) -> N
     assert (await store.calls("other.test", CallFilter(), None, 10)).calls == ()
     assert await store.call(None, call_id) == intake.calls[0]
     assert await store.message(None, ref_id) == intake.message
+
+
+async def test_a_message_remembers_that_all_of_it_is_to_be_canceled(store: CallStore) -> None:
+    intake = an_intake(2)
+    await store.accept(intake)
+    ref_id = intake.message.ref_id
+
+    await store.intend(intake.calls[0].call_id, Intent.CANCEL)
+    one = await store.tally(ref_id)
+    await store.intend_all(ref_id, Intent.CANCEL)
+    all_of_it = await store.tally(ref_id)
+    await store.intend_all(ref_id, Intent.NONE)
+    taken_back = await store.tally(ref_id)
+
+    assert (one.canceling, all_of_it.canceling, taken_back.canceling) == (False, True, False)
+    assert all_of_it.status is MessageStatus.ACCEPTED
 
 
 # -- lease
@@ -215,11 +232,14 @@ async def test_a_fact_brings_state_event_and_deliveries_together(store: CallStor
     await store.accept(intake)
     lease = await one_lease(store)
     call = lease.call
+    seen = [call]
 
     for fact in (dialed(), Rang(now()), WasAnswered(now(), "PCMA"), KeyPressed(now(), "1")):
         applied, call = await step(store, lease, call, fact)
+        seen.append(call)
         assert applied.verdict is Verdict.DONE
     applied, call = await step(store, lease, call, an_ending(), Outcome.DELIVERED)
+    seen.append(call)
 
     assert applied.verdict is Verdict.DONE
     assert await store.call(OWNER, call.call_id) == call
@@ -234,6 +254,7 @@ async def test_a_fact_brings_state_event_and_deliveries_together(store: CallStor
     ]
     assert [event.sequence for event in events] == [1, 2, 3, 4, 5, 6]
     assert events[4].facts == {"digit": "1"}
+    assert [one.call for one in retold(call, events)] == seen
 
 
 async def test_the_same_write_twice_is_already_done(store: CallStore) -> None:
@@ -325,6 +346,17 @@ async def test_each_end_is_counted_once_by_lane_status_and_cause(store: CallStor
         Ended(Lane.SANDBOX, "busy", "user_busy"): 2,
         Ended(Lane.SANDBOX, "canceled", "canceled_by_api"): 1,
     }
+
+
+async def test_the_end_of_a_test_call_is_not_counted(store: CallStore) -> None:
+    intake = an_intake(1)
+    await store.accept(replace(intake, calls=(replace(intake.calls[0], test=True),)))
+    lease = await one_lease(store)
+    _, call = await step(store, lease, lease.call, an_ending(Status.CANCELED, "canceled_by_api"), Outcome.CANCELED)
+
+    assert call.test
+    assert await store.endings() == {}
+    assert (await store.tally(call.ref_id)).by_outcome == {Outcome.CANCELED: 1}
 
 
 async def test_a_message_whose_calls_were_all_canceled_is_canceled(store: CallStore) -> None:
@@ -473,6 +505,23 @@ async def test_a_filter_finds_the_rare_one_among_many(store: CallStore) -> None:
     assert {call.call_id for call in by_reference.calls} == {call.call_id for call in rare.calls}
     assert by_message.calls == (wanted,)
     assert (none.calls, none.cursor) == ((), None)
+
+
+async def test_calls_are_found_by_their_start_and_by_who_answered(store: CallStore) -> None:
+    await store.accept(an_intake(3))
+    lease = await one_lease(store)
+    fact = dialed()
+    _, dialing = await step(store, lease, lease.call, fact)
+    _, answered = await step(store, lease, dialing, WasAnswered(fact.at))
+    later = fact.at + timedelta(seconds=1)
+
+    async def found(**which: Any) -> list[str]:
+        return [call.call_id for call in (await store.calls(OWNER, CallFilter(**which), None, 25)).calls]
+
+    for which in ({"answered_by": "unknown"}, {"start_gte": fact.at}, {"start_lt": later}):
+        assert await found(**which) == [answered.call_id]
+    for which in ({"answered_by": "machine"}, {"start_gte": later}, {"start_lt": fact.at}):
+        assert await found(**which) == []
 
 
 async def test_following_a_call_misses_no_event_and_ends_with_it(store: CallStore) -> None:

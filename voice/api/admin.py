@@ -11,6 +11,7 @@ from voice.api.openapi import answers, as_json, takes
 from voice.api.parts import ApiParts, MayAdmin
 from voice.api.reading import JSON, read_body, typed
 from voice.api.schemas import TestCallIn
+from voice.messages import TEST_CALL
 from voice.sending import Request as Order
 
 router = APIRouter(prefix="/v1/admin", tags=["Admin"])
@@ -41,7 +42,7 @@ async def place_test_call(request: Request, api: ApiParts, principal: MayAdmin, 
         text=wanted.text,
         language=wanted.language.lower(),
         trunk_id=wanted.trunk_id,
-        source="test-call",
+        source=TEST_CALL,
     )
     async with only_once(request, principal, body) as once:
         return await dial(request, api, principal, order, once)

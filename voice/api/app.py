@@ -3,15 +3,24 @@
 from collections.abc import Callable
 
 from fastapi import FastAPI
-from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 
 from messaging.http import Doorkeeper, Reading, install_error_handlers
-from voice.api import admin, calls, events, health, media, reference, sandbox, sendvoice
+from voice.api import admin, calls, events, finding, health, media, reference, sandbox, sendvoice
 from voice.api.openapi import describe
 from voice.api.parts import Api
 
-ROUTERS = (sendvoice.router, calls.router, events.router, media.router, sandbox.router, admin.router, health.router)
+ROUTERS = (
+    sendvoice.router,
+    calls.router,
+    finding.router,
+    events.router,
+    media.router,
+    sandbox.router,
+    admin.router,
+    health.router,
+)
 
 
 def create_app(parts: Api) -> FastAPI:
@@ -53,6 +62,10 @@ def _add_docs(app: FastAPI) -> None:
         pages["docs"] = html
         return HTMLResponse(html, headers={"Content-Security-Policy": reference.CSP})
 
+    async def front() -> Response:
+        return RedirectResponse("/docs")
+
+    app.add_api_route("/", front, include_in_schema=False)
     app.add_api_route("/openapi.json", openapi, include_in_schema=False)
     app.add_api_route("/docs", docs, include_in_schema=False)
 

@@ -15,7 +15,7 @@ def asked(
     api: Api, principal: Principal, body: Spoken, to: tuple[str, ...], source: str, warnings: tuple[str, ...] = ()
 ) -> Request:
     """Raises Invalid when no engine speaks the language, or an address may not be contacted."""
-    wrong = [*_wrong_language(api, body), *_wrong_media(body), *_wrong_callback(api, principal, body)]
+    wrong = [*_wrong_language(api, body), *_wrong_media(api, body), *_wrong_callback(api, principal, body)]
     if wrong:
         raise Invalid(wrong[0].detail, errors=tuple(wrong))
     return Request(
@@ -35,7 +35,7 @@ def asked(
         callback_data=body.callback_data,
         trunk_id=body.trunk_id,
         source=source,
-        warnings=warnings,
+        warnings=(*warnings, *_idle_callback(api, body)),
         dry_run=body.dry_run,
     )
 
@@ -62,6 +62,15 @@ def _callback(body: Spoken) -> Callback | None:
     )
 
 
+def _idle_callback(api: Api, body: Spoken) -> list[str]:
+    """How to call back, without an address to call: nobody would notice before the callback did not come."""
+    if body.callback_url is not None:
+        return []
+    there = "the account's own address has its own" if api.settings.account.callback_url else "the account has none"
+    idle = [name for name in ("callback_format", "callback_events") if name in body.model_fields_set]
+    return [f"{name} was ignored: it goes with callback_url, which is missing, and {there}" for name in idle]
+
+
 def _wrong_language(api: Api, body: Spoken) -> list[FieldError]:
     return [] if body.text is None else wrong_language(api, body.language)
 
@@ -72,10 +81,16 @@ def wrong_language(api: Api, language: str) -> list[FieldError]:
     return [FieldError("#/language", "unknown_language", f"language: no engine here speaks '{shown(language)}'")]
 
 
-def _wrong_media(body: Spoken) -> list[FieldError]:
+def _wrong_media(api: Api, body: Spoken) -> list[FieldError]:
     """What can be told without touching the network; whether it is reachable shows when it is fetched."""
-    reason = None if body.media_url is None else why_no_address(body.media_url)
-    return [] if reason is None else [FieldError("#/media_url", "refused", f"media_url: {reason}")]
+    if body.media_url is None:
+        return []
+    reason = why_no_address(body.media_url) or api.refuse_media(body.media_url)
+    return [] if reason is None else [FieldError("#/media_url", "refused", f"media_url: {_unnamed(reason)}")]
+
+
+def _unnamed(reason: str) -> str:
+    return reason.removeprefix("media_url ")
 
 
 def _wrong_callback(api: Api, principal: Principal, body: Spoken) -> list[FieldError]:
@@ -110,7 +125,7 @@ def about_numbers(error: Invalid, *, single: bool) -> Invalid:
         return error
     errors = error.errors
     if single:
-        errors = tuple(FieldError("#/to", e.code, e.detail) for e in errors)
+        errors = tuple(FieldError("#/to", e.code, e.detail.replace("to[0]", "to", 1)) for e in errors)
     codes = {e.code.upper() for e in errors}
     kind = catalogue().get(codes.pop(), NumberError) if len(codes) == 1 else NumberError
     return (kind if issubclass(kind, NumberError) else NumberError)(errors[0].detail, errors=errors)

@@ -1,15 +1,14 @@
-"""/v1/calls: place one call, find calls, read everything known about one, end it."""
+"""/v1/calls: place one call, read everything known about one, end it. Finding them: finding.py."""
 
 import json
-from datetime import datetime
 from pathlib import Path as FilePath
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
-from messaging.errors import FieldError, Invalid, NotFound, Unavailable
+from messaging.errors import Invalid, NotFound, Unavailable
 from messaging.http import header_text, preferred_wait, wants
 from sip import ladder as sip_ladder
 from voice.api import replies
@@ -26,23 +25,25 @@ from voice.api.parts import (
     following,
     has_room_to_follow,
     known_call,
-    known_ref,
     sender_of,
 )
 from voice.api.reading import JSON, Body, form_call, read_body, typed
-from voice.api.schemas import WAIT_MAX_S, PlaceCallForm, PlaceCallIn, _moment
+from voice.api.schemas import (
+    WAIT_MAX_S,
+    PlaceCallForm,
+    PlaceCallIn,
+)
 from voice.call_object import call_object
 from voice.calls import Call
+from voice.messages import TEST_CALL
 from voice.sending import Receipt
 from voice.sending import Request as Order
-from voice.store import Accepted, CallFilter
+from voice.store import Accepted
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
-PAGE_DEFAULT, PAGE_MAX = 25, 200
 WAV = "audio/wav"
-STATUSES = get_args(replies.Status)
 
 CallId = Annotated[
     str,
@@ -107,13 +108,13 @@ async def dial(
     except Invalid as e:
         raise about_numbers(e, single=True) from e
     if isinstance(receipt, Accepted):
-        return replayed(receipt)
+        return replayed(receipt, _address(json.loads(receipt.body or "{}").get("call_id")))
     call = queued(receipt, order, sender.owner)
     headers = {"X-Warnings": header_text("; ".join(receipt.warnings))} if receipt.warnings else {}
     if receipt.dry_run:
         nowhere = {"call_id": None, "ref_id": None, "dry_run": True, "audio_ms": receipt.audio_ms}
         return JSONResponse({**call_object(call), **nowhere}, 200, headers)
-    headers["Location"] = f"/v1/calls/{call.call_id}"
+    headers |= _address(call.call_id)
     log.info("call accepted", call_id=call.call_id, ref_id=call.ref_id, source=order.source)
     wait_s = preferred_wait(request.headers.get("prefer"), WAIT_MAX_S)
     if wait_s is None or not has_room_to_follow(api, principal.owner):
@@ -126,6 +127,10 @@ async def dial(
         return JSONResponse(call_object(call), 202, headers)
     headers["Preference-Applied"] = f"wait={wait_s}"
     return JSONResponse(call_object(now), 200 if is_final else 202, headers)
+
+
+def _address(call_id: str | None) -> dict[str, str]:
+    return {"Location": f"/v1/calls/{call_id}"} if call_id else {}
 
 
 def compact(body: dict[str, Any]) -> str:
@@ -146,74 +151,8 @@ def queued(receipt: Receipt, order: Order, owner: str) -> Call:
         sequence=1,
         client_reference=order.client_reference,
         callback_data=order.callback_data,
+        test=order.source == TEST_CALL,
     )
-
-
-def _word(values: tuple[str, ...]) -> dict[str, Any]:
-    return {"json_schema_extra": {"enum": list(values)}}
-
-
-@router.get(
-    "",
-    operation_id="listCalls",
-    summary="Find calls, newest first",
-    responses=answers({200: ("One page.", as_json(replies.CallPageOut))}),
-)
-async def find(
-    request: Request,
-    api: ApiParts,
-    principal: MayRead,
-    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[
-        str | None,
-        Query(pattern="^call_[0-9A-HJKMNP-TV-Z]{26}$", description="`next_cursor` of the page before, unchanged."),
-    ] = None,
-    status: Annotated[replies.Status | None, Query()] = None,
-    hangup_cause: Annotated[str | None, Query(pattern="^[a-z_]{1,40}$", examples=["user_busy"])] = None,
-    to_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
-    from_number: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
-    ref_id: Annotated[str | None, Query(pattern="^(msg_)?[0-9a-z]{25}$")] = None,
-    client_reference: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-    trunk_id: Annotated[str | None, Query(pattern="^[A-Za-z0-9_.-]{1,64}$")] = None,
-    created_gte: Annotated[
-        str | None, Query(alias="created_at[gte]", json_schema_extra={"format": "date-time"})
-    ] = None,
-    created_lt: Annotated[str | None, Query(alias="created_at[lt]", json_schema_extra={"format": "date-time"})] = None,
-) -> Response:
-    """Test keys see sandbox calls, live keys live ones."""
-    wants(request, JSON)
-    which = CallFilter(
-        status=status,
-        hangup_cause=hangup_cause,
-        to_number=_digits(to_number),
-        from_number=_digits(from_number),
-        ref_id=known_ref(ref_id) if ref_id else None,
-        client_reference=client_reference,
-        trunk_id=trunk_id,
-        created_gte=_time("created_at[gte]", created_gte),
-        created_lt=_time("created_at[lt]", created_lt),
-    )
-    page = await api.sending.calls(principal.owner, which, cursor, limit)
-    data = [call_object(call) for call in page.calls]
-    return JSONResponse({"data": data, "page": {"count": len(data), "size": limit}, "next_cursor": page.cursor})
-
-
-def _digits(number: str | None) -> str | None:
-    if number is None:
-        return None
-    bare = number.strip().removeprefix("+")
-    return bare.removeprefix("00")
-
-
-def _time(name: str, text: str | None) -> datetime | None:
-    try:
-        return None if text is None else _moment(text)
-    except ValueError as e:
-        raise _wrong(name, str(e)) from e
-
-
-def _wrong(name: str, detail: str) -> Invalid:
-    return Invalid(f"{name}: {detail}", errors=(FieldError(f"#/{name}", "invalid", f"{name}: {detail}"),))
 
 
 @router.get(
@@ -255,15 +194,13 @@ async def ladder(
     api: ApiParts,
     principal: MayRead,
     call_id: CallId,
-    form: Annotated[
-        str | None, Query(alias="format", pattern="^(json|text)$", description="Stronger than Accept.")
-    ] = None,
+    form: Annotated[Literal["json", "text"] | None, Query(alias="format", description="Stronger than Accept.")] = None,
 ) -> Response:
     """What crossed the wire, in order, with the time between the messages."""
     kind = {"json": JSON, "text": "text/plain"}.get(form or "") or wants(request, JSON, "text/plain")
     trace = await api.sending.trace(principal.owner, known_call(call_id))
     if trace is None:
-        raise NotFound("No SIP message of this call is stored: it was not dialled yet, or the ladder is switched off.")
+        raise await _no_ladder(api, principal, call_id)
     if kind == JSON:
         return JSONResponse({"call_id": call_id, "messages": json.loads(trace)})
     rows = sip_ladder.from_json(trace)
@@ -289,11 +226,38 @@ async def recording(request: Request, api: ApiParts, principal: MayRead, call_id
     wants(request, WAV)
     call = await api.sending.call(principal.owner, known_call(call_id))
     if not call.status.is_final:
-        raise NotFound("Still recording, or not begun: the file is published when the call has ended.")
+        raise NotFound(
+            "Still recording, or not begun: the file is published when the call has ended.",
+            hint="Ask again after call.ended.",
+        )
     path = await api.recording(call) or await _heard_by_the_phone(api, principal, call)
     if path is None or not path.is_file():
-        raise NotFound("This call was not recorded: send record=true next time.")
+        raise await _no_recording(api, principal, call)
     return FileResponse(path, media_type=WAV, filename=f"{call_id}.wav", content_disposition_type="inline")
+
+
+async def _no_ladder(api: Api, principal: Principal, call_id: str) -> NotFound:
+    """Why this call, which exists, has no ladder."""
+    call = await api.sending.call(principal.owner, call_id)
+    if call.start_at is None and not call.status.is_final:
+        return NotFound("This call was not dialled yet: no SIP message was sent.", hint="Ask again after call.dialing.")
+    if call.start_at is None:
+        return NotFound("This call was never dialled: no SIP message was sent.", hint="Its hangup_cause says why.")
+    if not api.settings.lines.ladder:
+        return NotFound("No SIP message of this call was kept.", hint="Set lines.ladder = true and start again.")
+    return NotFound("No SIP message of this call is stored yet.", hint="Ask again after call.ended.")
+
+
+async def _no_recording(api: Api, principal: Principal, call: Call) -> NotFound:
+    """Why this call, which has ended, has no recording."""
+    if call.answer_at is None:
+        return NotFound("This call was not recorded: it was not answered.", hint="Its hangup_cause says why.")
+    if not (await api.sending.status(principal.owner, call.ref_id)).message.script.record:
+        return NotFound("This call was not recorded: nobody asked for it.", hint="Send record=true with the next call.")
+    return NotFound(
+        "The recording of this call is not here any more.",
+        hint="Fetch recordings soon after call.ended; store.recording_hours says how long they are kept.",
+    )
 
 
 async def _heard_by_the_phone(api: Api, principal: Principal, call: Call) -> FilePath | None:

@@ -10,14 +10,15 @@ from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from messaging.clock import rfc3339
-from messaging.errors import OverLimit, Unavailable
+from messaging.errors import NotFound, OverLimit, Unavailable
 from messaging.http import wants
 from voice.api import replies
 from voice.api.calls import CallId
 from voice.api.openapi import answers, as_json, as_text
 from voice.api.parts import FOLLOWERS_MOST, Api, ApiParts, MayRead, following, has_room_to_follow, known_call
 from voice.api.reading import JSON
-from voice.store import CallEvent
+from voice.call_object import call_object
+from voice.telling import Told
 
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
@@ -37,7 +38,8 @@ HEARTBEAT = ": still here\n\n"
             200: (
                 "All events so far; as a stream: those and all that follow.",
                 {**as_json(replies.EventsOut), **as_text(STREAM)},
-            )
+            ),
+            204: ("Stream: the call has ended, and you have had its last event. Do not reconnect.", {}),
         },
         404,
     ),
@@ -54,17 +56,20 @@ async def events(
     kind = wants(request, JSON, STREAM)
     known = known_call(call_id)
     if kind == JSON:
-        found = [e for e in await api.sending.events(principal.owner, known) if e.sequence > after]
-        return JSONResponse({"data": [event_object(known, event) for event in found]})
+        story = await api.sending.events(principal.owner, known)
+        return JSONResponse({"data": [event_object(told) for told in story if told.event.sequence > after]})
     since = max(after, _sequence(last_event_id))
-    story = await api.sending.follow(principal.owner, known, since)
+    call = await api.sending.call(principal.owner, known)
+    if call.status.is_final and since >= call.sequence:  # nothing will follow: 204 tells EventSource to stay away
+        return Response(status_code=204)
+    following_it = await api.sending.follow(principal.owner, known, since)
     if not has_room_to_follow(api, principal.owner):
         raise OverLimit(
             f"{FOLLOWERS_MOST} streams of this account are open; close one, or ask without text/event-stream.",
             retry_after_s=RETRY_S,
         )
     return StreamingResponse(
-        counted(api, principal.owner, stream(known, story, api.draining)),
+        counted(api, principal.owner, stream(following_it, api.draining)),
         media_type=STREAM,
         headers={"X-Accel-Buffering": "no"},
     )
@@ -84,24 +89,26 @@ def _sequence(last_event_id: str | None) -> int:
     return int(given) if len(given) < 10 and given.isascii() and given.isdigit() else 0
 
 
-def event_object(call_id: str, event: CallEvent) -> dict[str, Any]:
+def event_object(told: Told) -> dict[str, Any]:
+    """`id` and `data` are those of the webhooks that tell it: `webhook-id`, and the call as it stood then."""
+    event = told.event
     return {
         "id": event.event_id,
         "type": event.type,
         "timestamp": rfc3339(event.at),
         "sequence": event.sequence,
-        "call_id": call_id,
-        "data": event.facts,
+        "call_id": told.call.call_id,
+        "data": call_object(told.call),
     }
 
 
 async def stream(
-    call_id: str, events: AsyncIterator[CallEvent], draining: asyncio.Event, heartbeat_s: float = HEARTBEAT_S
+    events: AsyncIterator[Told], draining: asyncio.Event, heartbeat_s: float = HEARTBEAT_S
 ) -> AsyncGenerator[str, None]:
     """Server-sent events until the story ends, we shut down or the store is away (the client comes back)."""
     yield f"retry: {RECONNECT_MS}\n\n"
     stopping = asyncio.ensure_future(draining.wait())
-    arriving: asyncio.Future[CallEvent] | None = None
+    arriving: asyncio.Future[Told] | None = None
     try:
         while not stopping.done():
             arriving = arriving or asyncio.ensure_future(_next(events))
@@ -112,12 +119,12 @@ async def stream(
                     yield HEARTBEAT
                 continue
             try:
-                event = arriving.result()
-            except (StopAsyncIteration, Unavailable):
+                told = arriving.result()
+            except (StopAsyncIteration, Unavailable, NotFound):  # not found: its life was over meanwhile
                 return
             arriving = None
-            data = json.dumps(event_object(call_id, event))
-            yield f"id: {event.sequence}\nevent: {event.type}\ndata: {data}\n\n"
+            data = json.dumps(event_object(told))
+            yield f"id: {told.event.sequence}\nevent: {told.event.type}\ndata: {data}\n\n"
     finally:
         waiting: list[asyncio.Future[Any]] = [task for task in (arriving, stopping) if task is not None]
         for task in waiting:
@@ -125,5 +132,5 @@ async def stream(
         await asyncio.gather(*waiting, return_exceptions=True)
 
 
-async def _next(events: AsyncIterator[CallEvent]) -> CallEvent:
+async def _next(events: AsyncIterator[Told]) -> Told:
     return await anext(events)

@@ -44,6 +44,7 @@ async def only_once(request: Request, principal: Principal, body: Body) -> Async
         in_flight.discard(scoped)
 
 
-def replayed(first: Accepted) -> Response:
-    """The first answer, word for word."""
-    return Response(first.body, first.status or 200, {"Idempotent-Replayed": "true"}, media_type=JSON)
+def replayed(first: Accepted, headers: dict[str, str] | None = None) -> Response:
+    """The first answer, word for word. `headers`: those it had that can be told from its body."""
+    said = {"Idempotent-Replayed": "true", **(headers or {})}
+    return Response(first.body, first.status or 200, said, media_type=JSON)

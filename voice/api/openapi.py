@@ -11,7 +11,6 @@ from pydantic.json_schema import models_json_schema
 from messaging.errors import (
     BadRequest,
     Conflict,
-    Draining,
     Forbidden,
     Invalid,
     MethodNotAllowed,
@@ -22,6 +21,7 @@ from messaging.errors import (
     ServiceError,
     TooLarge,
     Unauthorized,
+    Unavailable,
     UnsupportedMediaType,
 )
 from messaging.http import JSON, PROBLEM, problem
@@ -47,8 +47,11 @@ _ERRORS: dict[int, type[ServiceError]] = {
         Invalid,
         OverLimit,
         ServiceError,
-        Draining,
+        Unavailable,
     )
+}
+_SEVERAL = {
+    503: "Not now, and `code` says why: the store is unsure, we shut down, nobody can speak, or no trunk is there."
 }
 _MARK = "x-shared"  # until the description is whole, when it becomes a reference
 _EVERYWHERE = (400, 405, 408, 413, 422, 500)  # any request may be unreadable, slow, large or unlucky
@@ -121,7 +124,9 @@ def answers(
     """`responses` of a route: `good` is status -> (description, content), `errors` are those beyond the usual ones."""
     found: dict[int | str, dict[str, Any]] = {}
     for status, (description, content) in good.items():
-        found[status] = {"description": description, "content": content, "headers": _described(headers)}
+        found[status] = {"description": description, "headers": _described(headers)}
+        if content:
+            found[status]["content"] = content
     for status in sorted({*_EVERYWHERE, *(_WITH_A_KEY if key else ()), *errors} - set(good)):
         kind = _ERRORS[status]
         found[status] = {"description": kind.title, _MARK: f"#/components/responses/{kind.__name__}"}
@@ -155,7 +160,8 @@ def _failure(kind: type[ServiceError]) -> dict[str, Any]:
         headers["Retry-After"] = "Seconds to wait, where waiting helps."
     if kind.status == 405:
         headers["Allow"] = "The methods that work here."
-    return {"description": kind.title, "content": {PROBLEM: body, JSON: body}, "headers": _described(headers)}
+    said = _SEVERAL.get(kind.status, kind.title)
+    return {"description": said, "content": {PROBLEM: body, JSON: body}, "headers": _described(headers)}
 
 
 def describe(app: FastAPI, version: str) -> Callable[[], dict[str, Any]]:
@@ -184,7 +190,44 @@ def _describe(app: FastAPI, version: str) -> dict[str, Any]:
     for operation in (o for verbs in document["paths"].values() for o in verbs.values()):
         operation["responses"] = {status: _shared(answer) for status, answer in operation["responses"].items()}
     document["security"] = [{"bearer": []}, {"basic": []}]
+    document["webhooks"] = {name: {"post": _webhook(name, when)} for name, when in replies.EVENTS.items()}
     return document
+
+
+_SIGNED = {
+    "webhook-id": "The event's id, the same each time it is sent: drop what you have had.",
+    "webhook-timestamp": "Unix seconds of this try.",
+    "webhook-signature": "`v1,…` of `id.timestamp.body` (Standard Webhooks); several during a rotation.",
+}
+
+
+def _webhook(name: str, when: str) -> dict[str, Any]:
+    """What we post to callback_url: the standard envelope, or the flat Call object where 9bits was asked for."""
+    envelope = {
+        "type": "object",
+        "required": ["type", "timestamp", "data"],
+        "properties": {
+            "type": {"const": name},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "data": ref(replies.CallOut),
+        },
+    }
+    headers = [
+        {"name": header, "in": "header", "required": True, "description": said, "schema": {"type": "string"}}
+        for header, said in _SIGNED.items()
+    ]
+    return {
+        "operationId": "on" + "".join(word.capitalize() for word in name.split(".")),
+        "summary": when,
+        "tags": ["Calls"],
+        "security": [],
+        "parameters": headers,
+        "requestBody": {
+            "required": True,
+            "content": {JSON: {"schema": {"anyOf": [envelope, ref(replies.CallOut)]}}},
+        },
+        "responses": {"2XX": {"description": "Received. Anything else is tried again."}},
+    }
 
 
 def _shared(answer: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from messaging.ids import is_call_id, parse_ref_id
 from voice.api.reading import known_query
 from voice.calls import Call
 from voice.messages import Callback, CallbackFormat
+from voice.orders import LiveTrunk
 from voice.sending import Sender, Sending
 from voice.store import CallStore
 
@@ -105,7 +106,9 @@ class Api:
     accounts: KeyRing
     prompts: Speaker
     refuse_url: Callable[[str, bool], str | None]  # webhook address, sandbox -> why not, or None
+    refuse_media: Callable[[str], str | None]  # address of audio -> why it would not be fetched, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
+    live_trunks: Mapping[str, LiveTrunk]  # where live calls may leave, by id
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
@@ -168,6 +171,7 @@ def sender_of(api: Api, principal: Principal) -> Sender:
         caller_ids=account.caller_ids if api.caller_ids is None else api.caller_ids(is_test(principal)),
         region=account.region,
         callback=callback,
+        live_trunks=api.live_trunks,
     )
 
 

@@ -8,11 +8,12 @@ from typing import Any, TypeVar, get_args
 from urllib.parse import parse_qsl
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 
+from messaging.complaints import invalid_from
 from messaging.errors import BadRequest, FieldError, Invalid, InvalidJson, UnsupportedMediaType
-from messaging.http import invalid_from
 from messaging.strict_json import COMPLAINTS_MAX, complaints_about, read_object, shown, step
 
 M = TypeVar("M", bound=BaseModel)
@@ -202,7 +203,7 @@ def known_query(request: Request) -> None:
     route = request.scope.get("route")
     if request.headers.get("x-lenient") == "1" or not isinstance(route, APIRoute):
         return
-    known = {parameter.alias for parameter in route.dependant.query_params}
+    known = _query_names(route.dependant)
     given = Counter(name for name, _ in request.query_params.multi_items())
     wrong = [_stranger(name, known) for name in [name for name in given if name not in known][:COMPLAINTS_MAX]]
     wrong += [
@@ -212,6 +213,12 @@ def known_query(request: Request) -> None:
     ]
     if wrong:
         raise Invalid(wrong[0].detail, errors=tuple(wrong[:COMPLAINTS_MAX]))
+
+
+def _query_names(dependant: Dependant) -> set[str]:
+    """Of a route's own parameters and of those it depends on."""
+    own = {parameter.alias for parameter in dependant.query_params}
+    return own.union(*(_query_names(inner) for inner in dependant.dependencies))
 
 
 def _stranger(name: str, known: set[str]) -> FieldError:

@@ -11,6 +11,16 @@ Status = Literal[
 Fault = Literal["person", "request", "account", "trunk", "network", "us"]
 
 
+EVENTS: dict[str, str] = {
+    "call.queued": "Stored; also when a dialer put it back undialled.",
+    "call.dialing": "Just before the INVITE is sent.",
+    "call.ringing": "180 or 183 arrived; may be skipped.",
+    "call.answered": "200 OK arrived.",
+    "call.dtmf": "A key was pressed.",
+    "call.ended": "Final; exactly one per call.",
+}
+
+
 class FieldProblem(BaseModel):
     pointer: str = Field(description="JSON pointer fragment.", examples=["#/to/3"])
     code: str = Field(examples=["too_short"])
@@ -77,6 +87,7 @@ class MessageOut(BaseModel):
     message: str
     ref_id: str
     status: Literal["accepted", "processing", "finished", "canceled"]
+    canceling: bool = Field(description="Cancel was asked for, and some recipients have no outcome yet.")
     accepted_at: str
     send_at: str
     valid_until: str
@@ -91,6 +102,10 @@ class MessageOut(BaseModel):
 class PageOut(BaseModel):
     count: int = Field(description="Entries on this page.")
     size: int = Field(description="The limit that was applied.")
+
+
+class NumberedPageOut(PageOut):
+    number: int | None = Field(description="Null behind a cursor, which does not count.")
 
 
 class RecipientOut(BaseModel):
@@ -156,7 +171,7 @@ class CallOut(BaseModel):
 
 class CallPageOut(BaseModel):
     data: list[CallOut]
-    page: PageOut
+    page: NumberedPageOut
     next_cursor: str | None
 
 

@@ -12,6 +12,7 @@ from voice.api import replies
 from voice.api.openapi import answers, as_json
 from voice.api.parts import Api, ApiParts, MayRead, Principal, is_test, known_call
 from voice.api.reading import JSON
+from voice.api.schemas import Seconds
 from voice.store import Heard
 
 router = APIRouter(prefix="/sandbox/v1", tags=["Sandbox"])
@@ -33,8 +34,8 @@ async def heard(
     to: Annotated[str | None, Query(min_length=1, max_length=40)] = None,
     call_id: Annotated[str | None, Query(json_schema_extra={"pattern": "^call_[0-9A-HJKMNP-TV-Z]{26}$"})] = None,
     wait: Annotated[
-        str,
-        Query(pattern=r"^[0-9]{1,2}(\.[0-9]{1,3})?s?$", description=f"Seconds, at most {WAIT_MAX_S}: `10` or `10s`."),
+        Seconds,
+        Query(description=f"Seconds, at most {WAIT_MAX_S}: `10` or `10s`."),
     ] = "0",
 ) -> Response:
     """By number, by call, or simply the last one. 404 when nothing was heard in time."""

@@ -10,7 +10,10 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     WithJsonSchema,
+    WrapValidator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -61,7 +64,24 @@ def _numbers(value: object) -> object:
     if isinstance(value, list) and len(value) > ENTRIES_MAX:
         detail = f"holds {len(value)} entries; at most {ENTRIES_MAX} are read, of which 1000 unique numbers are called"
         raise PydanticCustomError("too_many", detail)
+    if not isinstance(value, str | list):
+        raise PydanticCustomError("to_type", "should be a string or an array of strings")
     return [value] if isinstance(value, str) else value
+
+
+def said(words: str) -> WrapValidator:
+    """What the pattern before it tells machines, for people: `words` begin with "should"."""
+
+    def check(value: object, read: ValidatorFunctionWrapHandler) -> object:
+        try:
+            return read(value)
+        except ValidationError as e:
+            kinds = {complaint["type"] for complaint in e.errors(include_url=False, include_input=False)}
+            if kinds != {"string_pattern_mismatch"}:
+                raise
+            raise PydanticCustomError("string_pattern_mismatch", words) from None
+
+    return WrapValidator(check)
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
@@ -82,12 +102,7 @@ CallerId = Annotated[
 Moment = Annotated[
     datetime,
     BeforeValidator(_moment),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-10-24T22:54:05Z"]}),
-]
-Later = Annotated[
-    datetime,
-    BeforeValidator(_moment),
-    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2099-12-31T23:59:59Z"]}),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Words = Annotated[
     str,
@@ -104,12 +119,47 @@ _LANGUAGE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$"  # BCP 47, as far as anyb
 Language = Annotated[
     str,
     StringConstraints(pattern=_LANGUAGE),
+    said("should be a language tag like en-gb"),
     WithJsonSchema({"type": "string", "format": "language-tag", "pattern": _LANGUAGE, "examples": ["en-gb"]}),
 ]
-Voice = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:+-]{1,60}$")]
-TrunkId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Voice = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.:+-]{1,60}$"),
+    said("should be the name of a voice, or male or female"),
+]
+TrunkId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,64}$"),
+    said("should be the id of a trunk: 1 to 64 letters, digits, and _ . -"),
+]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Keys = Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,16}$")]
+Keys = Annotated[
+    str, StringConstraints(pattern=r"^[0-9*#A-D]{1,16}$"), said("should be 1 to 16 keys of 0-9, *, # and A-D")
+]
+CallCursor = Annotated[
+    str,
+    StringConstraints(pattern="^call_[0-9A-HJKMNP-TV-Z]{26}$"),
+    said("should be next_cursor of the page before, unchanged"),
+]
+RecipientCursor = Annotated[
+    str, StringConstraints(pattern="^r[0-9]{1,8}$"), said("should be next_cursor of the page before, unchanged")
+]
+RefIdText = Annotated[
+    str,
+    StringConstraints(pattern="^(msg_)?[0-9a-z]{25}$"),
+    said("should be a ref_id: 25 digits and small letters, with or without msg_ in front"),
+]
+CauseName = Annotated[str, StringConstraints(pattern="^[a-z_]{1,40}$"), said("should be a hangup_cause like user_busy")]
+Seconds = Annotated[
+    str, StringConstraints(pattern=r"^[0-9]{1,2}(\.[0-9]{1,3})?s?$"), said("should be seconds like 10 or 10s")
+]
+
+
+Press = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9*#A-D]{1,16}(@[0-9]{1,3}(\.[0-9])?s)?$"),
+    said("should be keys like 1, or keys at a moment like 1@3s"),
+]
 
 
 class Shape(BaseModel):
@@ -130,7 +180,7 @@ class SandboxIn(Shape):
     """What the catch-all phone does on this call (test keys only)."""
 
     answer_after: float | None = Field(default=None, ge=0, le=120, description="Seconds of ringing.")
-    press: Annotated[str, StringConstraints(pattern=r"^[0-9*#A-D]{1,16}(@[0-9]{1,3}(\.[0-9])?s)?$")] | None = Field(
+    press: Press | None = Field(
         default=None, description="Keys after the prompt, or at a moment: `1@3s`.", examples=["1", "1@3s"]
     )
     hangup_after: float | None = Field(default=None, ge=0, le=600, description="Seconds after the answer.")
@@ -173,9 +223,12 @@ class Spoken(Shape):
     ring_timeout: RingTimeout | None = Field(default=None, description="Seconds; default 45.")
     max_duration: MaxDuration | None = Field(default=None, description="Seconds from the answer; default 300.")
     gather: GatherIn | None = None
-    send_at: Moment | None = Field(default=None, description="RFC 3339. In the past: at once.")
-    valid_until: Later | None = Field(
-        default=None, description="RFC 3339, after now and after send_at. Still queued then: `expired`."
+    send_at: Moment | None = Field(
+        default=None, description="RFC 3339, at most 366 days from now. In the past: at once."
+    )
+    valid_until: Moment | None = Field(
+        default=None,
+        description="RFC 3339, after now and after send_at, at most 366 days from now. Still queued then: `expired`.",
     )
     client_reference: Label | None = Field(default=None, description="Yours; echoed everywhere.")
     callback_url: Url | None = Field(
@@ -217,17 +270,17 @@ class SendVoiceIn(Spoken):
     model_config = ConfigDict(json_schema_extra=_ONE_CONTENT)
 
     to: Annotated[
-        list[Number],
+        list[str],  # of any length: one bad entry is for recipients_rejected and must not stop the others
         BeforeValidator(_numbers),
         WithJsonSchema(
             {
                 "anyOf": [
-                    {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 40},
+                    {"type": "string", "format": "phone-number"},
                     {
                         "type": "array",
                         "minItems": 1,
                         "maxItems": 1000,
-                        "items": {"type": "string", "format": "phone-number", "minLength": 1, "maxLength": 40},
+                        "items": {"type": "string", "format": "phone-number"},
                     },
                 ],
                 "description": "One number or up to 1000 unique ones, international: `+`, `00` or bare digits.",
@@ -264,7 +317,7 @@ class PlaceCallForm(Shape):
     max_duration: MaxDuration = 300
     gather: Annotated[str, WithJsonSchema({"const": '{"digits_max":1}', "description": "JSON of the object."})] = ""
     send_at: Moment = Field(default_factory=lambda: datetime.now(UTC))
-    valid_until: Later = Field(default_factory=lambda: datetime.now(UTC))
+    valid_until: Moment = Field(default_factory=lambda: datetime.now(UTC))
     client_reference: Label = ""
     callback_url: Url = ""
     callback_format: Literal["standard", "9bits"] = "standard"

@@ -15,7 +15,7 @@ from voice.api.once import only_once, replayed
 from voice.api.openapi import answers, as_json, takes
 from voice.api.parts import ApiParts, MayRead, MaySend, known_ref, sender_of
 from voice.api.reading import JSON, Body, read_body, typed
-from voice.api.schemas import SendVoiceIn
+from voice.api.schemas import RecipientCursor, SendVoiceIn
 from voice.messages import MessageStatus, Outcome
 from voice.sending import Progress, Receipt
 from voice.store import Accepted
@@ -129,9 +129,7 @@ async def recipients(
     principal: MayRead,
     ref_id: RefId,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT,
-    cursor: Annotated[
-        str | None, Query(pattern="^r[0-9]{1,8}$", description="`next_cursor` of the page before, unchanged.")
-    ] = None,
+    cursor: Annotated[RecipientCursor | None, Query(description="`next_cursor` of the page before, unchanged.")] = None,
 ) -> Response:
     """Rejected numbers are in the answer to the request; here stand those that were accepted."""
     wants(request, JSON)
@@ -161,9 +159,12 @@ def _message(progress: Progress) -> dict[str, Any]:
     message, tally = progress.message, progress.tally
     return {
         "status_code": 200,
-        "message": _SAID[tally.status],
+        "message": f"Being canceled: {tally.pending} of {tally.total} still to end"
+        if tally.canceling
+        else _SAID[tally.status],
         "ref_id": message.ref_id,
         "status": tally.status.value,
+        "canceling": tally.canceling,
         "accepted_at": rfc3339(message.created_at),
         "send_at": rfc3339(message.due_at),
         "valid_until": rfc3339(message.valid_until),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voice.cli.client import AGAIN_S, Client, ClientError, Lost
+from voice.cli.progress import Progress
 from voice.explain import Exit, exit_code, sentence_for
 
 ANY_KEY = "0123456789*#"
@@ -65,9 +66,12 @@ async def _call(asked: Asked, url: str, api_key: str, watch: Watch) -> int:
     try:
         async with Client(url, api_key) as client:
             call = await _placed(client, asked)
+            warnings = call.get("warnings", [])
+            for warning in warnings if not watch.as_json else ():
+                print(f"tocsin: warning: {warning}", file=sys.stderr, flush=True)
             if watch.until_ended:
                 interrupted = await _watched(client, call["call_id"], watch)
-                call = await _as_it_stands(client, call)
+                call = await _as_it_stands(client, call) | ({"warnings": warnings} if warnings else {})
     except ClientError as error:
         print(json.dumps(error.body) if watch.as_json and error.body else f"tocsin: {error}", file=sys.stderr)
         return error.exit_code
@@ -105,15 +109,16 @@ async def _as_it_stands(client: Client, call: dict[str, Any]) -> dict[str, Any]:
 
 async def _watched(client: Client, call_id: str, watch: Watch) -> bool:
     """Until the call has ended, the time is over, or we were interrupted (True)."""
-    watching = asyncio.create_task(_watch(client, call_id, watch), name="watch the call")
-    async with _interrupts() as interrupt:
+    progress = Progress("queued", wanted=not watch.each_event)
+    watching = asyncio.create_task(_watch(client, call_id, watch, progress), name="watch the call")
+    async with _interrupts() as interrupt, progress:
         pressed = asyncio.create_task(interrupt.wait(), name="Ctrl-C")
         try:
             await asyncio.wait({watching, pressed}, timeout=watch.timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if watching.done():
                 watching.result()
             elif interrupt.is_set():
-                await _hang_up_unless_pressed_again(client, call_id, interrupt, watching)
+                await _hang_up_unless_pressed_again(client, call_id, interrupt, watching, progress)
             return interrupt.is_set() or pressed.done()
         finally:
             for task in (pressed, watching):
@@ -122,15 +127,16 @@ async def _watched(client: Client, call_id: str, watch: Watch) -> bool:
 
 
 async def _hang_up_unless_pressed_again(
-    client: Client, call_id: str, interrupt: asyncio.Event, watching: asyncio.Task[None]
+    client: Client, call_id: str, interrupt: asyncio.Event, watching: asyncio.Task[None], progress: Progress
 ) -> None:
-    print(f"Hanging up. Ctrl-C again within {THINK_AGAIN_S:g} s leaves the call alone.", file=sys.stderr, flush=True)
+    progress.say(f"Hanging up. Ctrl-C again within {THINK_AGAIN_S:g} s leaves the call alone.")
+    progress.word = "hanging up"
     interrupt.clear()
     again = asyncio.create_task(interrupt.wait(), name="Ctrl-C again")
     try:
         await asyncio.wait({again, watching}, timeout=THINK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED)
         if again.done():
-            print(f"The call goes on without us: {call_id}", file=sys.stderr, flush=True)
+            progress.say(f"The call goes on without us: {call_id}")
         elif not watching.done():
             await client.post(f"/v1/calls/{call_id}/hangup")
             await asyncio.wait({again, watching}, timeout=END_WITHIN_S, return_when=asyncio.FIRST_COMPLETED)
@@ -149,15 +155,21 @@ async def _interrupts() -> AsyncIterator[asyncio.Event]:
         loop.remove_signal_handler(signal.SIGINT)
 
 
-async def _watch(client: Client, call_id: str, watch: Watch) -> None:
+async def _watch(client: Client, call_id: str, watch: Watch, progress: Progress) -> None:
     began = time.monotonic()
     async for event in client.events(call_id):
+        progress.word = event["type"].removeprefix("call.")
         if watch.each_event and watch.as_json:
             print(json.dumps(event), flush=True)
         elif watch.each_event:
-            detail = " ".join(f"{key}={value}" for key, value in event.get("data", {}).items() if key in _SHOWN)
+            data, shown = event.get("data", {}), _SHOWN.get(event["type"], ())
+            detail = " ".join(f"{key}={data[key]}" for key in shown if key in data)
             elapsed = time.monotonic() - began
             print(f"{elapsed:8.2f}  {event['type']:<16} {detail}".rstrip(), file=sys.stderr, flush=True)
 
 
-_SHOWN = ("status", "digit", "cause", "trunk_id")
+_SHOWN = {
+    "call.dialing": ("trunk_id",),
+    "call.dtmf": ("digits",),
+    "call.ended": ("status", "hangup_cause"),
+}  # of the whole call that each event carries

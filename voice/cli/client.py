@@ -120,7 +120,9 @@ def _checked(response: httpx2.Response) -> dict[str, Any]:
     except ValueError:
         body = {}
     if response.status_code < 400 and isinstance(body, dict):
-        return body
+        # A Call object has no room for what was said about the request: it comes in a header.
+        said = response.headers.get("X-Warnings")
+        return body | {"warnings": said.split("; ")} if said else body
     body = body if isinstance(body, dict) else {}
     said = str(body.get("detail") or body.get("message") or f"HTTP {response.status_code}")
     if body.get("hint"):

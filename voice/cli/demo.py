@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -20,8 +19,11 @@ import httpx2
 from config.children import name_process
 from config.logs import configure
 from config.settings import Settings, load
+from messaging.numbers import NumberError, normalise
+from voice.cli.interrupts import Interrupts
 from voice.cli.receiver import Receiver
 from voice.cli.service import run_role
+from voice.cli.story import Story
 from voice.explain import Exit, sentence_for
 from voice.installation import webhook_secret
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip
@@ -36,40 +38,24 @@ READY_S, CALL_S, HEARD_S = 30.0, 60.0, 15.0
 PORTS_TRIED = 50
 
 
-@dataclass
-class Story:
-    """Prints the steps for a person; silent for a program (`--json` or a pipe gets no decoration)."""
-
-    quiet: bool
-    colour: bool
-
-    def say(self, text: str = "") -> None:
-        if not self.quiet:
-            print(text, flush=True)
-
-    def done(self, name: str, detail: str, since: float) -> None:
-        tick = "\x1b[32m✓\x1b[0m" if self.colour else "✓"
-        self.say(f"  {tick} {name:<16} {detail:<54} {time.monotonic() - since:4.1f} s")
-
-    def verdict(self, good: bool, text: str) -> None:
-        mark, code = ("✓", "32") if good else ("✗", "31")
-        self.say(f"  \x1b[{code}m{mark}\x1b[0m {text}" if self.colour else f"  {mark} {text}")
-
-
-def run(*, once: bool, as_json: bool, port: int, data: str | None, to: str) -> int:
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
-    story = Story(quiet=as_json, colour=colour)
-    began = time.monotonic()
+def run(interrupts: Interrupts, *, once: bool, as_json: bool, port: int, data: str | None, to: str) -> int:
+    try:
+        normalise(to, None)
+    except NumberError as no:
+        print(f"tocsin: --to {to!r}: {no.detail.rstrip('.')}. {no.said_hint}", file=sys.stderr)
+        return Exit.USAGE
     simulate = not has_pjsip()
+    story = Story(quiet=as_json, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     story.say(f"\n  tocsin demo{_SIMULATED if simulate else _REAL}\n")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the loop takes over: clean up on both
     with contextlib.ExitStack() as stack:
         settings = _settings(stack, port, data, simulate)
+        stack.callback(interrupts.ignore)  # removing the folder takes a moment, and has to be done to the end
         configure("demo", settings.log_level)
         name_process("tocsin-demo")
+        asked = Asked(to=to, once=once, as_json=as_json, kept_in=Path(data).absolute() if data else None)
         plan = prepare(settings, _environment(settings), run_role)
         try:
-            return asyncio.run(_demo(story, plan, began, once=once, as_json=as_json, to=to))
+            return asyncio.run(_demo(story, plan, asked, interrupts))
         except (KeyboardInterrupt, asyncio.CancelledError):
             return Exit.INTERRUPTED
 
@@ -78,11 +64,27 @@ _REAL = ": everything below stays on this machine. No real phone can ring."
 _SIMULATED = f", simulated: {NO_PJSIP}\n  No phone rings, and nothing can be heard; the rest is real."
 
 
-async def _demo(story: Story, plan: Plan, began: float, *, once: bool, as_json: bool, to: str) -> int:
-    settings = plan.settings
-    _cancel_on_signals()
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`kept_in`: the folder the person named, which stays; None: a temporary one, which goes."""
+
+    to: str
+    once: bool
+    as_json: bool
+    kept_in: Path | None
+
+    @property
+    def stays(self) -> bool:
+        """Whether the service stays up after a call that went well."""
+        return not self.once and not self.as_json
+
+
+async def _demo(story: Story, plan: Plan, asked: Asked, interrupts: Interrupts) -> int:
+    service, stop = Serve(plan), asyncio.Event()
+    ending = _Ending(story, service, asyncio.current_task(), stop)
+    interrupts.then(ending.signalled)
     async with contextlib.AsyncExitStack() as stack:
-        service = await stack.enter_async_context(Serve(plan))
+        await stack.enter_async_context(service)
         http = await stack.enter_async_context(
             httpx2.AsyncClient(
                 base_url=service.base_url,
@@ -91,11 +93,11 @@ async def _demo(story: Story, plan: Plan, began: float, *, once: bool, as_json: 
                 trust_env=False,
             )
         )
-        receiver = await stack.enter_async_context(Receiver(webhook_secret(settings)))
-        stop = _stop_on_signals(service)
+        receiver = await stack.enter_async_context(Receiver(webhook_secret(plan.settings)))
+        ending.is_up = True
         failed = asyncio.create_task(service.run(stop), name="watch the service")
         story_of_one_call = asyncio.create_task(
-            _one_call(story, http, receiver, service.base_url, began, to, settings.simulate)
+            _one_call(story, http, receiver, service.base_url, asked, plan.settings.simulate), name="one call"
         )
         await asyncio.wait({failed, story_of_one_call}, return_when=asyncio.FIRST_COMPLETED)
         if not story_of_one_call.done():
@@ -105,16 +107,42 @@ async def _demo(story: Story, plan: Plan, began: float, *, once: bool, as_json: 
             return Exit.INTERRUPTED
         result = story_of_one_call.result()
         good: bool = result.pop("good")
-        if as_json:
+        if asked.as_json:
             print(json.dumps(result), flush=True)
-        if not once and not as_json and good:
+        if asked.stays and good:
             story.say(_NOW_YOU.format(url=service.base_url.removeprefix("http://"), key=API_KEY))
-            await failed
         else:
             stop.set()
-            await failed
-        story.say("  Stopping and cleaning up.")
-    return 0 if good else 1
+        await failed
+        story.stopping()
+    return Exit.OK if good else Exit.UNEXPECTED
+
+
+@dataclass
+class _Ending:
+    """The first signal has everything end in order, the second one ends it now."""
+
+    story: Story
+    service: Serve
+    demo: asyncio.Task[Any] | None
+    stop: asyncio.Event
+    is_up: bool = False
+    times: int = 0
+
+    def signalled(self) -> None:
+        loop = self.demo.get_loop() if self.demo else None
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        self.times += 1
+        self.story.stopping()
+        if self.times > 1:
+            self.service.hurry()
+        elif self.is_up:
+            self.stop.set()
+        elif self.demo:
+            self.demo.cancel()
 
 
 _NOW_YOU = """
@@ -124,25 +152,26 @@ _NOW_YOU = """
 
 
 async def _one_call(
-    story: Story, http: httpx2.AsyncClient, receiver: Receiver, base_url: str, began: float, to: str, simulated: bool
+    story: Story, http: httpx2.AsyncClient, receiver: Receiver, base_url: str, asked: Asked, simulated: bool
 ) -> dict[str, Any]:
-    await _until_ready(story, http, began, _PARTS if not simulated else _PARTS_SIMULATED)
+    await _until_ready(story, http, _PARTS if not simulated else _PARTS_SIMULATED)
     story.say(f"\n  API docs  {base_url + '/docs':<34} API key  {API_KEY}\n  Webhooks  {receiver.secret}\n")
-    story.say(f"  POST /v1/calls  to {to}  “{TEXT}”")
-    asked = {"to": to, "text": TEXT, "gather": {"digits_max": 1}, "callback_url": receiver.url}
-    response = await http.post("/v1/calls", json=asked | {"callback_events": EVENTS})
-    response.raise_for_status()
+    story.say(f"  POST /v1/calls  to {asked.to}  “{TEXT}”")
+    body = {"to": asked.to, "text": TEXT, "gather": {"digits_max": 1}, "callback_url": receiver.url}
+    response = await http.post("/v1/calls", json=body | {"callback_events": EVENTS})
+    if not response.is_success:
+        raise CannotStart(f"the service refused the call: {response.json().get('detail', response.status_code)}")
     call_id = response.json()["call_id"]
     await _follow(story, http, call_id)
     call = (await http.get(f"/v1/calls/{call_id}")).json()
     heard = (await http.get("/sandbox/v1/heard/latest", params={"call_id": call_id, "wait": HEARD_S})).json()
     expected = call["sequence"]
     await receiver.wait_for(expected, HEARD_S)
-    return _verdict(story, call, None if simulated else heard, receiver, base_url, began)
+    return _verdict(story, call, None if simulated else heard, receiver, base_url, asked)
 
 
 def _verdict(
-    story: Story, call: dict[str, Any], heard: dict[str, Any] | None, receiver: Receiver, base_url: str, began: float
+    story: Story, call: dict[str, Any], heard: dict[str, Any] | None, receiver: Receiver, base_url: str, asked: Asked
 ) -> dict[str, Any]:
     """`heard` None: the call was simulated, and there was no phone that could have heard it."""
     was_heard = _was_heard(story, call, heard) if heard is not None else True
@@ -153,10 +182,13 @@ def _verdict(
     story.verdict(
         confirmed and all_verified, f"{word}. Webhooks: {receiver.received} sent, {receiver.verified} verified."
     )
-    address = f"{base_url.removeprefix('http://')}/v1/calls/{call['call_id']}"
-    if heard is not None:
+    good = was_heard and confirmed and all_verified and call["status"] == "completed"
+    if heard is not None and good and asked.stays:
+        address = f"{base_url.removeprefix('http://')}/v1/calls/{call['call_id']}"
         story.say(f"    Listen:  curl -s -u {API_KEY}: {address}/recording -o call.wav")
         story.say(f"    Ladder:  curl -s -u {API_KEY}: '{address}/sip?format=text'")
+    elif asked.kept_in and heard and heard.get("recording_url"):
+        story.say(f"    Listen:  {asked.kept_in / 'sandbox' / call['call_id']}.wav")
     return {
         "heard_s": round(seconds, 2),
         "match": round(match, 3),
@@ -164,8 +196,8 @@ def _verdict(
         "digits": call.get("digits", ""),
         "webhooks_sent": receiver.received,
         "webhooks_verified": receiver.verified,
-        "elapsed_s": round(time.monotonic() - began, 2),
-        "good": was_heard and confirmed and all_verified and call["status"] == "completed",
+        "elapsed_s": round(story.elapsed_s, 2),
+        "good": good,
     } | ({"simulated": True} if heard is None else {})
 
 
@@ -184,13 +216,14 @@ def _was_heard(story: Story, call: dict[str, Any], heard: dict[str, Any]) -> boo
     return False
 
 
-async def _until_ready(story: Story, http: httpx2.AsyncClient, began: float, wanted: Mapping[str, str]) -> None:
+async def _until_ready(story: Story, http: httpx2.AsyncClient, wanted: Mapping[str, str]) -> None:
     """Poll /readyz?verbose and print each part as it comes up. Raises CannotStart."""
     shown: set[str] = set()
     try:
         async with asyncio.timeout(READY_S):
             while True:
-                if await _all_up(story, http, began, wanted, shown):
+                if await _all_up(story, http, wanted, shown):
+                    story.say(f"  Ready in {story.elapsed_s:.1f} s.")
                     return
                 await asyncio.sleep(0.05)
     except TimeoutError:
@@ -198,9 +231,7 @@ async def _until_ready(story: Story, http: httpx2.AsyncClient, began: float, wan
         raise CannotStart(f"not ready after {READY_S:g} s: {missing or 'API'}. Ask: tocsin doctor") from None
 
 
-async def _all_up(
-    story: Story, http: httpx2.AsyncClient, began: float, wanted: Mapping[str, str], shown: set[str]
-) -> bool:
+async def _all_up(story: Story, http: httpx2.AsyncClient, wanted: Mapping[str, str], shown: set[str]) -> bool:
     try:
         response = await http.get("/readyz", params={"verbose": "1"})
     except httpx2.HTTPError:
@@ -210,7 +241,7 @@ async def _all_up(
         if name in parts and parts[name]["ok"] and name not in shown:
             shown.add(name)
             # What follows the first ";" is about live trunks, and there is none in a demo.
-            story.done(title, parts[name]["detail"].partition(";")[0], began)
+            story.part(title, parts[name]["detail"].partition(";")[0])
     return response.status_code == 200 and shown >= wanted.keys()
 
 
@@ -224,12 +255,15 @@ async def _follow(story: Story, http: httpx2.AsyncClient, call_id: str) -> None:
         word = event["type"].removeprefix("call.")
         data = event.get("data", {})
         word = (
-            f"pressed {data.get('digit')}" if word == "dtmf" else data.get("status", word) if word == "ended" else word
+            f"pressed {data.get('digits', '')[-1:]}"
+            if word == "dtmf"
+            else data.get("status", word)
+            if word == "ended"
+            else word
         )
         said.append(f"{time.monotonic() - began:.2f} {word}")
-        if story.colour:
-            print("\r    " + "  ".join(said), end="", flush=True)
-    story.say(("\r" if story.colour else "") + "    " + "  ".join(said))
+        story.rewrite("    " + "  ".join(said))
+    story.say("    " + "  ".join(said))
 
 
 async def _events(http: httpx2.AsyncClient, call_id: str) -> AsyncIterator[dict[str, Any]]:
@@ -280,18 +314,3 @@ def _free_from(port: int) -> int:
             probe.bind(("127.0.0.1", candidate))
             return candidate
     return 0
-
-
-def _cancel_on_signals() -> None:
-    """While the service comes up."""
-    task = asyncio.current_task()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel if task else sys.exit)
-
-
-def _stop_on_signals(service: Serve) -> asyncio.Event:
-    """Set by the first signal; the second one ends everything now."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: service.hurry() if stop.is_set() else stop.set())
-    return stop

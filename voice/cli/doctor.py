@@ -1,6 +1,8 @@
 """`tocsin doctor`: looks at this machine the way a call would, and says how to mend what is wrong."""
 
 import asyncio
+import errno
+import functools
 import json
 import os
 import resource
@@ -9,55 +11,58 @@ import socket
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from config.logs import configure
 from config.settings import Settings, load
+from voice.cli.clock import Instant, judge, read
+from voice.cli.finding import Finding
+from voice.cli.progress import Progress
+from voice.explain import Exit
 
 DISK_LEAST_BYTES = 500 * 1024 * 1024
 FILES_LEAST = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
+ASKED_WITHIN_S = 3.0  # the API answers /readyz within its own bound of two seconds or says 503
 
 
 def run_doctor(*, as_json: bool) -> int:
     settings = load(os.environ)  # a wrong setting ends here, in words, with exit 3
     configure("doctor", "error")  # its own findings are the talk here
-    findings = asyncio.run(_examine(settings))
+    findings = asyncio.run(_examine(settings, told_at_once=not as_json))
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
-    else:
-        for finding in findings:
-            print(f"  {'✓' if finding.ok else '✗'} {finding.name:<10} {finding.detail}")
-            if not finding.ok and finding.fix:
-                print(f"    {'':<10} → {finding.fix}")
-    return 0 if all(finding.ok for finding in findings) else 1
+    return Exit.OK if all(finding.ok or not finding.required for finding in findings) else Exit.UNEXPECTED
 
 
-async def _examine(settings: Settings) -> list[Finding]:
-    examinations: list[Callable[[Settings], Awaitable[list[Finding]]]] = [
-        _python,
-        _voices,
-        _lines,
-        _store,
-        _disk,
-        _files,
-        _trunks,
-        _port,
-    ]
+Examination = Callable[[Settings], Awaitable[list[Finding]]]
+
+
+async def _examine(settings: Settings, *, told_at_once: bool) -> list[Finding]:
+    began = Instant.now()
+    examinations: dict[str, Examination] = {
+        "python": _python,
+        "voices": _voices,
+        "lines": _lines,
+        "store": _store,
+        "disk": _disk,
+        "files": _files,
+        "trunks": _trunks,
+        "port": _port,
+        "clock": functools.partial(_clock, began),  # last: it also tells whether the clock was moved meanwhile
+    }
     found: list[Finding] = []
-    for examine in examinations:
+    for name, examine in examinations.items():
         try:
-            found += await examine(settings)
+            async with Progress(f"looking at {name}"):
+                new = await examine(settings)
         except Exception as error:  # noqa: BLE001 - a broken examination is itself a finding
-            found.append(Finding(examine.__name__.strip("_"), False, f"{type(error).__name__}: {error}"))
+            new = [Finding(name, False, f"{type(error).__name__}: {error}")]
+        found += new
+        for finding in new if told_at_once else ():
+            print(f"  {finding.mark} {finding.name:<10} {finding.detail}", flush=True)
+            if not finding.ok and finding.fix:
+                print(f"    {'':<10} → {finding.fix}", flush=True)
     return found
 
 
@@ -76,10 +81,11 @@ async def _voices(settings: Settings) -> list[Finding]:
             sound = await engine.speak(Utterance("One, two, three.", "en-gb"))
             found.append(Finding("voice", True, f"{engine.name}: {sound.seconds:.1f} s rendered"))
         except SpeechError as error:
-            # One silent engine is no fault as long as another speaks; the list says which.
-            found.append(Finding("voice", True, f"{engine.name}: not now ({error})"))
-    spoke = any("rendered" in finding.detail for finding in found)
-    if not spoke:
+            # One silent engine is no fault as long as another speaks.
+            fix = f"nothing, if the others are enough; else install {engine.name}, or take it out of speech.engines"
+            fix = fix if engine.name != "gtts" else "it needs the internet; without, take it out of speech.engines"
+            found.append(Finding("voice", False, f"{engine.name}: not now ({error})", fix, required=False))
+    if not any(finding.ok for finding in found):
         found.append(Finding("voice", False, "no engine speaks", "apt-get install flite, or check speech.engines"))
     return found
 
@@ -139,10 +145,44 @@ async def _trunks(settings: Settings) -> list[Finding]:
 
 
 async def _port(settings: Settings) -> list[Finding]:
+    host, port = settings.http.host, settings.http.port
     with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as serve does: what has just ended is no obstacle
         try:
-            probe.bind((settings.http.host, settings.http.port))
+            probe.bind((host, port))
         except OSError as error:
-            detail = f"{settings.http.host}:{settings.http.port}: {error.strerror}"
+            if error.errno == errno.EADDRINUSE and await _is_ours(host, port):
+                return [Finding("port", True, f"{host}:{port}: Tocsin runs there")]
+            detail = f"{host}:{port}: {error.strerror}"
             return [Finding("port", False, detail, "serve with --port 0, or stop what listens there")]
-    return [Finding("port", True, f"{settings.http.host}:{settings.http.port} is free")]
+    return [Finding("port", True, f"{host}:{port} is free")]
+
+
+async def _is_ours(host: str, port: int) -> bool:
+    """Whether what listens there answers as our API does; ready or not."""
+    from voice.cli.client import Client, ClientError
+
+    async with Client(f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}", "", ASKED_WITHIN_S) as client:
+        try:
+            said = await client.get("/readyz", verbose="1")
+        except ClientError as error:
+            said = error.body
+    checks = said.get("checks")
+    return isinstance(checks, dict) and {"api", "store", "lines"} <= checks.keys()
+
+
+async def _clock(began: Instant, settings: Settings) -> list[Finding]:
+    from messaging.store import connect
+
+    if settings.store.redis_url is None:
+        return [judge(await read(began, None))]
+    redis = connect(settings.store.redis_url)
+
+    async def store_time_s() -> float:
+        seconds, microseconds = await redis.time()
+        return float(seconds) + float(microseconds) / 1e6
+
+    try:
+        return [judge(await read(began, store_time_s))]
+    finally:
+        await redis.aclose()

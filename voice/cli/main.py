@@ -40,10 +40,14 @@ def demo(
     to: Annotated[str, typer.Option(help="Another number of the catch-all phone; see: tocsin magic.")] = "12025550110",
 ) -> None:
     """Ring a phone here, hear it, get the signed webhook."""
+    from voice.cli.interrupts import Interrupts
+
+    interrupts = Interrupts()  # before what takes long to load
+
     from voice.cli.demo import run
 
     once = not sys.stdout.isatty() if once is None else once  # without a terminal nobody can press Ctrl-C
-    raise typer.Exit(run(once=once, as_json=as_json, port=port, data=data, to=to))
+    raise typer.Exit(run(interrupts, once=once, as_json=as_json, port=port, data=data, to=to))
 
 
 @app.command()
@@ -132,7 +136,7 @@ def call(
 @app.command()
 def say(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to say.")],
-    output: Annotated[str, typer.Option("-o", "--output", help="The WAV to write.")] = "out.wav",
+    output: Annotated[str, typer.Option("-o", "--output", help="The WAV to write; - is stdout.")] = "out.wav",
     language: Annotated[str, typer.Option(help="en-gb, fr, de …")] = "en-gb",
     voice: Annotated[str | None, typer.Option(help="A voice, as in flite:slt.")] = None,
     speed: Annotated[float, typer.Option(min=0.5, max=2.0, help="0.5 to 2.0.")] = 1.0,
@@ -153,7 +157,7 @@ def explain(
     code: Annotated[str, typer.Argument(metavar="CODE", help="486, OVER_LIMIT, worker_lost …")], as_json: Json = False
 ) -> None:
     """What a SIP code, cause or error code means."""
-    from voice.cli.say import run_explain
+    from voice.cli.lookup import run_explain
 
     raise typer.Exit(run_explain(code, as_json=as_json))
 
@@ -161,7 +165,7 @@ def explain(
 @app.command()
 def magic(as_json: Json = False) -> None:
     """The catch-all phone's magic numbers."""
-    from voice.cli.say import run_magic
+    from voice.cli.lookup import run_magic
 
     raise typer.Exit(run_magic(as_json=as_json))
 
@@ -170,7 +174,8 @@ def magic(as_json: Json = False) -> None:
 def doctor(as_json: Json = False) -> None:
     """Check this machine; say how to mend what is wrong.
 
-    Settings, voices, PJSIP, the store and what it promises, disk, ports.
+    Settings, voices, PJSIP, the store and what it promises, disk, trunks,
+    ports, clock.
     """
     from voice.cli.doctor import run_doctor
 

@@ -1,72 +1,84 @@
-"""`tocsin say`, `explain` and `magic`: what needs no running service."""
+"""`tocsin say`: a text as a phone would hear it, without a phone and without a service."""
 
 import asyncio
+import contextlib
 import json
 import os
-import shutil
 import sys
+import tempfile
+from pathlib import Path
 
-from config.settings import load
+from config.settings import Settings, load
+from media.library import Audio
+from media.prompt import Prompt
+from media.reading import TextError
+from media.speech import SpeechError, Unspeakable
+from media.ssml import SsmlError
+from voice.cli.progress import Progress
+from voice.compose import prompt_library, speech_engines
+from voice.explain import Exit
+
+# What is wrong with the words themselves: no other try would help.
+WORDS_TO_BLAME = (SsmlError, TextError, Unspeakable)
 
 
 def run_say(
     text: str, output: str, *, language: str, voice: str | None, speed: float, ssml: bool, as_json: bool
 ) -> int:
-    from media.prompt import Prompt
-    from media.speech import SpeechError
-    from voice.compose import prompt_library
-
-    settings = load(os.environ)
-
-    async def render() -> int:
-        library = prompt_library(settings)
+    """`output` "-": the WAV goes to stdout, and what is said about it to stderr."""
+    if output == "-" and sys.stdout.isatty():
+        print("tocsin: a terminal cannot play sound: send it on, as in  tocsin say Hello -o - | aplay", file=sys.stderr)
+        return Exit.USAGE
+    prompt = Prompt(text=text, language=language, voice=voice, speed=speed, ssml=ssml)
+    with contextlib.ExitStack() as stack:
         try:
-            audio = await library.audio(Prompt(text=text, language=language, voice=voice, speed=speed, ssml=ssml))
+            audio, sound = asyncio.run(_rendered(_settings(stack), prompt))
         except SpeechError as error:
             print(f"tocsin: {error}", file=sys.stderr)
-            return 1
-        finally:
-            await library.aclose()
-        shutil.copyfile(audio.path, output)
-        if as_json:
-            print(
-                json.dumps(
-                    {"file": output, "seconds": audio.duration_ms / 1000, "engine": audio.engine}
-                    | {"warnings": list(audio.warnings)}
-                )
-            )
-        else:
-            print(f"{output}: {audio.duration_ms / 1000:.1f} s, {audio.engine}")
-        return 0
-
-    return asyncio.run(render())
-
-
-def run_explain(code: str, *, as_json: bool) -> int:
-    from voice.explain import explain, near
-
-    found = explain(code)
-    if found is None:
-        close = near(code)
-        also = f" Did you mean {', '.join(close)}?" if close else ""
-        print(f"tocsin: nothing is known of {code!r}.{also}", file=sys.stderr)
-        return 5
+            return Exit.USAGE if isinstance(error, WORDS_TO_BLAME) else Exit.UNEXPECTED
+    talk = sys.stdout
+    if output == "-":
+        talk = sys.stderr
+        sys.stdout.buffer.write(sound)
+        sys.stdout.buffer.flush()
+    else:
+        Path(output).write_bytes(sound)
+    seconds = audio.duration_ms / 1000
     if as_json:
-        print(json.dumps(found.as_dict()))
-        return 0
-    print(f"{found.code}: {found.title}\n{found.sentence}")
-    print(f"Whose side: {found.fault or 'nobody'}. Trying again helps: {'yes' if found.retryable else 'no'}.")
-    print(f"What to do: {found.next_step}")
-    return 0
+        told = {"file": output, "seconds": seconds, "engine": audio.engine, "warnings": list(audio.warnings)}
+        print(json.dumps(told), file=talk)
+        return Exit.OK
+    for warning in audio.warnings:
+        print(f"tocsin: warning: {warning}", file=sys.stderr)
+    print(f"{output}: {seconds:.1f} s, {audio.engine}", file=talk)
+    return Exit.OK
 
 
-def run_magic(*, as_json: bool) -> int:
-    from sip.sandbox.scripts import MAGIC
+async def _rendered(settings: Settings, prompt: Prompt) -> tuple[Audio, bytes]:
+    engines = speech_engines(settings)
+    if not any(engine.speaks("en") for engine in engines):  # each of them does where it is installed
+        raise SpeechError(f"none of {', '.join(settings.speech.engines)} is installed here; ask: tocsin doctor")
+    library = prompt_library(settings, engines)
+    try:
+        async with Progress("rendering"):
+            audio = await library.audio(prompt)
+            return audio, await asyncio.to_thread(audio.path.read_bytes)
+    finally:
+        await library.aclose()
 
-    if as_json:
-        print(json.dumps([{"number": number, "title": script.title} for number, script in MAGIC.items()]))
-        return 0
-    for number, script in MAGIC.items():
-        print(f"+{number}  {script.title}")
-    print("every other number: answers and listens to the end")
-    return 0
+
+def _settings(stack: contextlib.ExitStack) -> Settings:
+    """With no data directory named, rendered audio is kept where other programs keep what can be made again: nobody
+    who wants a WAV expects a folder beside it.
+    """
+    settings = load(os.environ)
+    if "data_dir" in settings.model_fields_set:
+        return settings
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tocsin"
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except (OSError, RuntimeError):  # a home that is not there, not ours, or of a user nobody knows
+        cache = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-say-")))
+    return settings.model_copy(update={"data_dir": cache})

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Mapping
 
@@ -63,15 +62,16 @@ def run_readyz(url: str, wait_s: float) -> int:
 
 async def _readyz(url: str, wait_s: float) -> int:
     from voice.cli.client import Client, ClientError
+    from voice.cli.progress import Progress
 
     deadline = time.monotonic() + wait_s
-    async with Client(url, "", timeout_s=5.0) as client:
+    async with Progress("not ready yet", wanted=wait_s > 0) as progress, Client(url, "", timeout_s=5.0) as client:
         while True:
             try:
                 await client.get("/readyz")
             except ClientError as error:
                 if time.monotonic() >= deadline:
-                    print(f"tocsin: not ready: {_why_not(error)}", file=sys.stderr)
+                    progress.say(f"tocsin: not ready: {_why_not(error)}")
                     return Exit.UNEXPECTED if error.body else error.exit_code
             else:
                 return Exit.OK

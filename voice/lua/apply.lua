@@ -3,8 +3,8 @@
 --      10 due hooks  11 wake of the hooks
 -- ARGV 1 call id  2 epoch  3 status before  4 sequence before  5 status after  6 sequence after  7 body after
 --      8 event id  9 event  10 recipient, from 0  11 outcome or ''  12 retention_ms  13 once_ms  14 prefix  15 owner
---      16 life of a delivery, s  17 endings  18 what it counts there  19 deliveries, then per delivery: id, event id,
---      url, body, format, call id
+--      16 life of a delivery, s  17 endings  18 what it counts there or ''  19 warnings of the audio, JSON, or ''
+--      20 deliveries, then per delivery: id, event id, url, body, format, call id
 local id, before, after = ARGV[1], ARGV[3], ARGV[5]
 local is = redis.call('HMGET', KEYS[1], 'epoch', 'event', 'status', 'sequence', 'intent', 'valid')
 local intent = is[5] or ''
@@ -15,9 +15,9 @@ if is[3] ~= before or is[4] ~= ARGV[4] then return {'stale', intent} end
 redis.call('HSET', KEYS[1], 'body', ARGV[7], 'status', after, 'sequence', ARGV[6], 'event', ARGV[8])
 redis.call('RPUSH', KEYS[2], ARGV[9])
 redis.call('PUBLISH', KEYS[2], ARGV[6])  -- for those who follow; losing it costs them a few seconds
-local at = 20
+local at = 21
 local now = now_ms()
-for _ = 1, tonumber(ARGV[19]) do
+for _ = 1, tonumber(ARGV[20]) do
   put_delivery(ARGV[14] .. 'delivery:' .. ARGV[at], KEYS[10], KEYS[11], ARGV[at], ARGV[at + 1], ARGV[at + 2],
                ARGV[at + 3], ARGV[at + 4], now, ARGV[16], ARGV[15], id, ARGV[14] .. 'deliveries:' .. id)
   at = at + 6
@@ -27,6 +27,7 @@ if before == 'queued' and after == 'dialing' then  -- from now on: the moment wh
   redis.call('ZADD', KEYS[6], 'XX', redis.call('ZSCORE', KEYS[5], id) or now, id)
   redis.call('ZREM', KEYS[5], id)
   redis.call('HSET', KEYS[3], 'started', 1)
+  if ARGV[19] ~= '' then redis.call('HSET', KEYS[3], 'warnings', ARGV[19]) end
 elseif before == 'dialing' and after == 'queued' then
   redis.call('ZADD', KEYS[5], redis.call('ZSCORE', KEYS[6], id) or now, id)
   keep(KEYS[5], redis.call('PTTL', KEYS[1]))
@@ -34,7 +35,7 @@ elseif before == 'dialing' and after == 'queued' then
 end
 if not is_final(after) then return {'done', intent} end
 
-redis.call('HINCRBY', ARGV[17], ARGV[18], 1)  -- here, because a repeated write does not come this far
+if ARGV[18] ~= '' then redis.call('HINCRBY', ARGV[17], ARGV[18], 1) end  -- here, because a repeated write does not come this far
 
 redis.call('ZREM', KEYS[5], id)
 redis.call('ZREM', KEYS[6], id)

@@ -1,7 +1,7 @@
 -- Leave a wish for whoever holds these calls (or take it back: ''). A queued one becomes overdue, so the sweep ends it
 -- when nobody holds it.
 -- Answers the calls that are not final.
--- KEYS 1 valid  2 wake   ARGV 1 base  2 intent, then call ids
+-- KEYS 1 valid  2 wake  3 message, when the wish is about all of it   ARGV 1 base  2 intent, then call ids
 local left = 0
 for at = 3, #ARGV do
   local key = ARGV[1] .. 'call:' .. ARGV[at]
@@ -13,5 +13,8 @@ for at = 3, #ARGV do
     left = left + 1
   end
 end
-if left > 0 then wake(KEYS[2]) end
+if left > 0 then
+  wake(KEYS[2])
+  if KEYS[3] and redis.call('EXISTS', KEYS[3]) == 1 then redis.call('HSET', KEYS[3], 'intent', ARGV[2]) end
+end
 return left

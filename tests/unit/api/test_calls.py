@@ -10,7 +10,10 @@ import pytest
 from sip.events import Trace
 from sip.ladder import as_json, ladder
 from tests.api_door import LIVE_KEY, Door, bearer
+from tests.voice_values import an_ending, dialed, now, one_lease, step
 from voice.api.events import HEARTBEAT, stream
+from voice.calls import Dialed, KeyPressed, NotDialed, Rang, WasAnswered
+from voice.messages import Outcome
 from voice.store import Heard, Lane
 
 HELLO = {"to": "12025550100", "text": "Hello"}
@@ -234,6 +237,31 @@ async def test_events_are_told_in_order_without_gaps(door: Door) -> None:
     assert later == events[3:]
 
 
+async def test_events_say_what_their_webhooks_say(door: Door) -> None:
+    types = [f"call.{step}" for step in ("queued", "dialing", "ringing", "answered", "dtmf", "ended")]
+    call = await placed(door, callback_url="http://127.0.0.1:9/hook", callback_events=types)
+    lease = await one_lease(door.store)
+    then = lease.call
+    for fact in (dialed(), NotDialed(now())):  # put back once: what the first dial said must not be lost
+        _, then = await step(door.store, lease, then, fact)
+    again = Dialed(now(), "sandbox", "002", "001")
+    for fact in (again, Rang(now(), True), WasAnswered(now(), "PCMA"), KeyPressed(now(), "1"), KeyPressed(now(), "7")):
+        _, then = await step(door.store, lease, then, fact)
+    await step(door.store, lease, then, an_ending(heard_ms=400, audio_ms=500), Outcome.DELIVERED)
+    path = f"/v1/calls/{call['call_id']}/events"
+
+    listed = (await door.get(path)).json()["data"]
+    lines = (await door.get(path, headers={"Accept": "text/event-stream"})).text.splitlines()
+
+    posted = {delivery.event_id: json.loads(delivery.body) for delivery in door.store.outbox.values()}
+    assert [posted[event["id"]] for event in listed] == [
+        {"type": event["type"], "timestamp": event["timestamp"], "data": event["data"]} for event in listed
+    ]
+    assert len(posted) == len(listed) == 9
+    assert [event["data"]["sequence"] for event in listed] == [event["sequence"] for event in listed]
+    assert [json.loads(line.removeprefix("data:")) for line in lines if line.startswith("data:")] == listed
+
+
 async def test_a_stream_ends_after_the_end_and_resumes_where_it_was(door: Door) -> None:
     call = await placed(door)
     await door.answer_and_end()
@@ -253,9 +281,45 @@ async def test_a_stream_ends_after_the_end_and_resumes_where_it_was(door: Door) 
     assert strange.text == whole.text
 
 
+@pytest.mark.parametrize("last", ["4", "7"])
+async def test_who_has_had_the_end_is_told_not_to_come_back(door: Door, last: str) -> None:
+    call = await placed(door)
+    await door.answer_and_end()
+
+    answer = await door.get(
+        f"/v1/calls/{call['call_id']}/events", headers={"Accept": "text/event-stream", "Last-Event-ID": last}
+    )
+
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("text/event-stream, application/json", "text/event-stream"),
+        ("application/json, text/event-stream", "application/json"),
+        ("application/json;q=0.5, text/event-stream", "text/event-stream"),
+        ("text/event-stream;q=0.1, */*", "application/json"),
+        ("text/event-stream;q=0, */*;q=0.1", "application/json"),
+        ("text/*;q=0.2, application/json;q=0.9", "application/json"),
+        ("text/*", "text/event-stream"),
+        ("*/*", "application/json"),
+        ("", "application/json"),
+    ],
+)
+async def test_the_kind_of_answer_is_the_one_that_is_liked_best(door: Door, accept: str, kind: str) -> None:
+    call = await placed(door)
+    await door.answer_and_end()
+
+    answer = await door.get(f"/v1/calls/{call['call_id']}/events", headers={"Accept": accept})
+
+    assert answer.headers["content-type"].partition(";")[0] == kind
+
+
 async def test_a_silent_stream_keeps_the_line_warm_and_ends_when_we_shut_down(door: Door) -> None:
     call = await placed(door)
-    events = stream(call["call_id"], door.store.follow(call["call_id"], 1), door.api.draining, heartbeat_s=0.01)
+    story = await door.api.sending.follow("main.test", call["call_id"], 1)
+    events = stream(story, door.api.draining, heartbeat_s=0.01)
 
     assert (await anext(events)).startswith("retry: ")
     assert [await anext(events), await anext(events)] == [HEARTBEAT, HEARTBEAT]
@@ -286,7 +350,28 @@ async def test_a_recording_says_why_it_is_not_there_yet(door: Door) -> None:
 
     assert "Still recording" in (await door.get(path)).json()["detail"]
     await door.answer_and_end()
-    assert "was not recorded" in (await door.get(path)).json()["detail"]
+    body = (await door.get(path)).json()
+    assert body["detail"] == "This call was not recorded: nobody asked for it."
+    assert "record=true" in body["hint"]
+
+    asked = await placed(door, record=True)
+    await door.answer_and_end()
+    body = (await door.get(f"/v1/calls/{asked['call_id']}/recording")).json()
+    assert "not here any more" in body["detail"]
+    assert "recording_hours" in body["hint"]
+
+
+async def test_a_ladder_says_why_it_is_not_there(door: Door) -> None:
+    call = await placed(door)
+    path = f"/v1/calls/{call['call_id']}/sip"
+
+    waiting = (await door.get(path)).json()
+    await door.answer_and_end()
+    ended = (await door.get(path)).json()
+
+    assert "not dialled yet" in waiting["detail"]
+    assert "stored yet" in ended["detail"]
+    assert "Check the id" not in waiting["hint"] + ended["hint"]
 
 
 async def test_a_recording_is_served_whole_and_in_ranges(door: Door) -> None:

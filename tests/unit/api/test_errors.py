@@ -54,7 +54,12 @@ async def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
         ("GET", "/v1/calls?limit=99999999999999999999999999", 422, "INVALID"),
         ("GET", "/v1/calls?limit=1&limit=2", 422, "INVALID"),
         ("GET", "/v1/calls?cursor=x", 422, "INVALID"),
-        ("GET", "/v1/calls?page=2", 422, "INVALID"),
+        ("GET", "/v1/calls?page=0", 422, "INVALID"),
+        ("GET", "/v1/calls?page=101", 422, "INVALID"),
+        ("GET", f"/v1/calls?page=2&cursor={CALL}", 422, "INVALID"),
+        ("GET", "/v1/calls?start_at[gte]=noon", 422, "INVALID"),
+        ("GET", "/v1/calls?tag=x", 422, "INVALID"),
+        ("GET", "/v1/calls.csv?page=1", 422, "INVALID"),
         ("GET", "/v1/calls?created_at[gte]=0001-01-01T00:00:00%2B14:00", 422, "INVALID"),
         ("GET", "/v1/calls?status=unheard", 422, "INVALID"),
         ("GET", f"/v1/calls?api_key={TEST_KEY}", 400, "BAD_REQUEST"),
@@ -203,6 +208,48 @@ async def test_a_body_that_cannot_be_read_or_answered(
     door: Door, headers: dict[str, str], content: bytes, status: int, code: str
 ) -> None:
     await problem(await door.post("/v1/sendvoice", content=content, headers=headers), status, code)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"gather": True}, "gather: should be an object"),
+        ({"sandbox": 1}, "sandbox: should be an object"),
+        ({"language": "klingon"}, "language: should be a language tag like en-gb"),
+        ({"voice": "a b"}, "voice: should be the name of a voice, or male or female"),
+        ({"trunk_id": "../etc"}, "trunk_id: should be the id of a trunk: 1 to 64 letters, digits, and _ . -"),
+        ({"gather": {"valid": "x"}}, "gather/valid: should be 1 to 16 keys of 0-9, *, # and A-D"),
+        ({"sandbox": {"press": "x"}}, "sandbox/press: should be keys like 1, or keys at a moment like 1@3s"),
+        ({"repeat": "2"}, "repeat: should be a whole number"),
+        ({"repeat": 11}, "repeat: should be less than or equal to 10"),
+        ({"speed": "fast"}, "speed: should be a number"),
+        ({"ssml": 1}, "ssml: should be true or false"),
+        ({"callback_events": []}, "callback_events: should have entries: at least 1"),
+        ({"callback_events": {}}, "callback_events: should be an array"),
+        ({"callback_url": "x"}, "callback_url: is too short: at least 8 characters"),
+        ({"callback_data": "x" * 701}, "callback_data: is too long: at most 700 characters"),
+        ({"callback_format": "xml"}, "callback_format: should be 'standard' or '9bits'"),
+        ({"to": ["12025550100", 5]}, "to/1: should be a string"),
+    ],
+)
+async def test_a_wrong_member_is_told_in_words_for_people(door: Door, change: dict[str, Any], message: str) -> None:
+    answer = await door.post("/v1/sendvoice", {"to": "12025550100", "text": "Hello", **change})
+
+    assert (await problem(answer, 422, "INVALID"))["message"] == message
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (f"/v1/calls/{CALL}/sip?format=mermaid", "format: should be 'json' or 'text'"),
+        ("/v1/calls?cursor=x", "cursor: should be next_cursor of the page before, unchanged"),
+        ("/v1/calls?hangup_cause=BUSY!", "hangup_cause: should be a hangup_cause like user_busy"),
+        ("/v1/calls?limit=many", "limit: should be a whole number"),
+        ("/sandbox/v1/heard/latest?wait=soon", "wait: should be seconds like 10 or 10s"),
+    ],
+)
+async def test_a_wrong_parameter_is_told_in_words_for_people(door: Door, path: str, message: str) -> None:
+    assert (await problem(await door.get(path), 422, "INVALID"))["message"] == message
 
 
 async def test_an_announced_length_over_the_limit_is_refused_unread(door: Door) -> None:

@@ -113,3 +113,13 @@ async def test_fifty_at_once_make_one_call(door: Door) -> None:
     fresh = [a for a in answers if a.status_code == 202 and "idempotent-replayed" not in a.headers]
     assert len(fresh) == 1
     assert {a.status_code for a in answers} <= {202, 409}
+
+
+async def test_a_replayed_call_has_the_address_of_the_first(door: Door) -> None:
+    key = {"Idempotency-Key": "one-call"}
+    first = await door.post("/v1/calls", HELLO, headers=key)
+
+    again = await door.post("/v1/calls", HELLO, headers=key)
+
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.headers["location"] == first.headers["location"]

@@ -4,12 +4,15 @@ import asyncio
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from messaging.webhooks import new_secret, sign
 from tests.api_door import LIVE_KEY, PLAIN_KEY, Door, bearer, open_door
 from tests.until import time_passes
 from voice.api.parts import Check
+from voice.api.schemas import EventType
 from voice.store import Heard
 
 HELLO = {"to": "12025550110", "text": "Press one"}
@@ -71,9 +74,12 @@ async def test_a_test_call_is_marked_as_one(door: Door) -> None:
     answer = await door.post("/v1/admin/test-call", {"to": "12025550100"})
 
     assert answer.status_code == 202
+    assert (await door.get(answer.headers["location"])).json()["test"] is True
     message = await door.store.message("main.test", answer.json()["ref_id"])
     assert message is not None
     assert (message.source, message.prompt.text) == ("test-call", "This is a test call. You can hang up now.")
+    await door.answer_and_end()
+    assert await door.store.endings() == {}
 
 
 async def test_a_test_call_takes_only_its_own_members(door: Door) -> None:
@@ -186,6 +192,26 @@ async def test_the_examples_in_the_description_work(door: Door) -> None:
     assert tried >= 6
 
 
+async def test_the_description_has_a_webhook_for_each_event(door: Door) -> None:
+    document = (await door.get("/openapi.json")).json()
+
+    assert set(document["webhooks"]) == set(get_args(EventType))
+    ended = document["webhooks"]["call.ended"]["post"]
+    envelope, flat = ended["requestBody"]["content"]["application/json"]["schema"]["anyOf"]
+    assert envelope["properties"]["type"] == {"const": "call.ended"}
+    assert flat == envelope["properties"]["data"] == {"$ref": "#/components/schemas/CallOut"}
+    signed = sign([new_secret()], "evt_1", "{}", door.api.clock.now())
+    assert {header["name"] for header in ended["parameters"]} == set(signed)
+
+
+async def test_a_503_is_described_as_more_than_shutting_down(door: Door) -> None:
+    document = (await door.get("/openapi.json")).json()
+
+    named = document["paths"]["/v1/calls"]["post"]["responses"]["503"]["$ref"].rpartition("/")[2]
+    said = document["components"]["responses"][named]["description"]
+    assert all(reason in said for reason in ("store", "shut down", "trunk"))
+
+
 async def test_the_reference_page_asks_nobody_else_for_anything(door: Door) -> None:
     answer = await door.get("/docs", headers={"Authorization": ""})
 
@@ -203,4 +229,10 @@ async def test_the_docs_can_be_switched_off(tmp_path: Path) -> None:
             update={"http": door.api.settings.http.model_copy(update={"docs": False})}
         )
     async with open_door(tmp_path, settings=settings) as door:
-        assert [(await door.get(path)).status_code for path in ("/docs", "/openapi.json")] == [404, 404]
+        assert [(await door.get(path)).status_code for path in ("/", "/docs", "/openapi.json")] == [404] * 3
+
+
+async def test_the_front_door_leads_to_the_docs_when_there_are_any(door: Door) -> None:
+    answer = await door.get("/", headers={"Authorization": ""})
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")

@@ -110,6 +110,10 @@ async def test_parts_become_one_sound_whatever_their_rates_and_headers():
     [
         (b"\xff\xf1\x50\x80\x02\x1f\xfc" * 50, "ADTS"),
         (b"\xff\xf9\x50\x80\x02\x1f\xfc" * 50, "MPEG-2 ADTS"),
+        (
+            b"ID3\x04\x00\x00\x00\x00\x02\x00" + bytes(256) + b"\xff\xf1\x50\x80\x02\x1f\xfc" * 50,
+            "ADTS with an ID3 tag",
+        ),
         (b"\x00\x00\x00\x20ftypM4A \x00\x00\x00\x00" * 50, "M4A"),
     ],
 )
@@ -117,6 +121,13 @@ async def test_aac_is_refused_with_words_that_help(tmp_path, head, name):
     (tmp_path / "a").write_bytes(head)
 
     with pytest.raises(AudioError, match=r"AAC .* convert it to MP3, WAV, OGG or FLAC"):
+        await decode_file(tmp_path / "a")
+
+
+async def test_a_file_that_is_only_a_tag_is_an_error(tmp_path):
+    (tmp_path / "a").write_bytes(b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + bytes(100))
+
+    with pytest.raises(AudioError, match="refused"):
         await decode_file(tmp_path / "a")
 
 

@@ -254,18 +254,6 @@ AMERICAN = [
     ("in 2005", "in two thousand five"),
     ("press #", "press pound"),
 ]
-ELSEWHERE = [
-    ("fr", "Vous avez 3 messages et 12,5 euros", "Vous avez trois messages et douze virgule cinq euros"),
-    ("fr", "code 4821007", "code quatre huit deux un zéro zéro sept"),
-    ("de", "Ihr Code ist 0042, um 14:30 Uhr", "Ihr Code ist null null vier zwei, um 14:30 Uhr"),
-    ("pt-br", "Faltam 21 dias, 3% a menos", "Faltam vinte e um dias, três% a menos"),
-    ("ar", "لديك ٣ رسائل", "لديك ثلاثة رسائل"),
-    ("ru", "5 минут", "пять минут"),
-    ("sw", "Nambari 42", "Nambari 42"),
-    ("yo", "Ẹ káàbọ̀ 5", "Ẹ káàbọ̀ 5"),
-    ("hi", "आपके पास 5 संदेश हैं।", "आपके पास 5 संदेश हैं"),
-    ("xx", "12 abc", "12 abc"),
-]
 
 
 @pytest.mark.parametrize(("written", "heard"), BRITISH + MESSAGES)
@@ -276,11 +264,6 @@ def test_written_english_becomes_words(written: str, heard: str) -> None:
 @pytest.mark.parametrize(("written", "heard"), AMERICAN)
 def test_american_english_puts_the_month_first_and_leaves_out_and(written: str, heard: str) -> None:
     assert spoken(written, "en-us") == heard
-
-
-@pytest.mark.parametrize(("language", "written", "heard"), ELSEWHERE)
-def test_other_languages_get_number_words_where_they_are_known(language: str, written: str, heard: str) -> None:
-    assert spoken(written, language) == unicodedata.normalize("NFC", heard)
 
 
 def test_the_table_holds_at_least_a_hundred_and_fifty_strings() -> None:
@@ -347,6 +330,7 @@ HOSTILE = [
     "$", "$1", "(", "(1)", " ", "\n", "x\n", "A", "AB ", "1/2/", "12:34:", "1 h 2 ", "is ", "é1", ".", "!?", "a-", "1a",
     "mon ", "Mon-", "the 1 Nov ", "٣", "ﷺ", "½", "a.", "1 2", "0802 ", "code pin ", "A1-", "St. ", "War I ", "' ",
     "5'5", "N1", "in 20", "ab_", "\u0301", "😀", "call us on ", "4821 is your ", "2026-11-20T",
+    "code est ", "1 000 ", "*1", "*", "*** ", "1#", "#1", "+1-", "€1 ", "01 ", "1,000", "1.000,5", ". ", "3/4 at ",
 ]  # fmt: skip
 SECONDS_MAX = 3.0  # of CPU for four readings; measured 0.1 to 0.4, for the ligature that NFKC makes 18 letters of 1.2
 

@@ -1,6 +1,7 @@
 """The operator's trunk file: what it may say, and what it is told when it is wrong."""
 
 import logging
+import re
 import tomllib
 from pathlib import Path
 
@@ -328,6 +329,18 @@ def test_a_password_shows_up_nowhere(files: Files, caplog: pytest.LogCaptureFixt
     assert trunk.auth.password == SECRET
     assert SECRET not in repr(trunk) + caplog.text
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_each_trunk_with_a_plain_password_is_named_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    login = 'host = "a"\nusername = "u"\npassword = { plain = "x" }\n'
+    (tmp_path / "trunks.toml").write_text(f"[trunks.lagos-1]\n{login}[trunks.abuja]\n{login}")
+    for _ in range(3):
+        load_trunks(tmp_path / "trunks.toml", {})
+
+    assert [re.findall(r"\[(.*?)\]", record.getMessage()) for record in caplog.records] == [
+        ["trunks.lagos-1"],
+        ["trunks.abuja"],
+    ]
 
 
 def test_a_password_from_a_file_or_the_environment_is_no_reason_to_complain(

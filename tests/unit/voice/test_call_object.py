@@ -54,6 +54,9 @@ ADDED = [
     "sequence",
     "next_attempt_at",
     "created_at",
+    "test",
+    "warnings",
+    "detail",
 ]
 START = datetime(2026, 10, 24, 22, 54, 6, 120_000, tzinfo=UTC)
 

@@ -14,13 +14,14 @@ from sip.trunk import Trunk
 from tests.dialer_bench import SANDBOX, UNSPEAKABLE, Bench, Faulty, Spied
 from tests.until import time_passes, until
 from tests.valkey import TestValkey
-from tests.voice_values import HOOK, an_ending, dialed, now, step
+from tests.voice_values import HOOK, an_ending, an_intake, dialed, now, step
 from voice.calls import Call, Status
 from voice.dialer import Dialer
 from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
 from voice.store import CallStore, Intake, Intent, Lane, Lease, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
+from voice.telling import retold
 
 GRACE_S = 0.2
 
@@ -115,12 +116,53 @@ async def test_silence_after_the_question_ends_the_call(bench: Bench) -> None:
     assert call.digits == ""
 
 
+async def test_each_call_leaves_by_a_trunk_that_may_show_its_caller_id(
+    store: CallStore, line: Spied, tmp_path: Path
+) -> None:
+    other = Spied()
+    a = replace(SANDBOX, id="a", priority=1, caller_ids=("2347080670000",))
+    b = replace(SANDBOX, id="b", priority=2, caller_ids=("2347080670009",))
+    bench = Bench(store, tmp_path, {"a": (a, line), "b": (b, other)})
+    async with bench.run():
+        for shown, trunk_id in (("2347080670000", "a"), ("2347080670009", "b")):
+            intake = an_intake()
+            intake = replace(intake, calls=(replace(intake.calls[0], from_number=shown),))
+            await bench.store.accept(intake)
+            call = await bench.final(intake)
+            assert (told(call), call.trunk_id) == (("completed", "normal_clearing", False), trunk_id)
+    await other.aclose()
+
+
+async def test_a_caller_id_that_no_trunk_may_show_ends_its_call_at_once(
+    store: CallStore, line: Spied, tmp_path: Path
+) -> None:
+    bench = Bench(store, tmp_path, {"a": (replace(SANDBOX, id="a", caller_ids=("2347080670000",)), line)})
+    async with bench.run():
+        call = await bench.final(await bench.call())
+
+    assert told(call) == ("blocked", "caller_id_unverified", False)
+    assert (call.start_at, line.dials) == (None, [])
+    assert (await bench.store.tally(call.ref_id)).by_outcome == {Outcome.UNDELIVERED: 1}
+
+
 async def test_without_audio_nothing_is_dialled(bench: Bench, line: Spied) -> None:
     async with bench.run():
         call = await bench.final(await bench.call(prompt=Prompt(text=UNSPEAKABLE)))
 
     assert told(call) == ("failed", "speech", False)
+    assert call.ending is not None
+    assert (call.ending.fault, call.ending.detail) == ("us", "no engine speaks that")
     assert (call.start_at, line.dials) == (None, [])
+
+
+async def test_what_the_voice_could_not_do_is_told_with_the_call_and_the_message(bench: Bench) -> None:
+    bench.prompts.warnings = ("voice 'male' not used: flite has no such voice", "could not read /opt/voices/male")
+    async with bench.run():
+        call = await bench.final(await bench.call())
+
+    told_of = ("voice 'male' not used: flite has no such voice", "could not read …")
+    assert (await bench.store.tally(call.ref_id)).warnings == call.warnings == told_of
+    assert [one.call.warnings for one in retold(call, await bench.store.events(call.call_id))] == [(), *[told_of] * 4]
 
 
 async def test_the_sandbox_is_told_what_to_do_and_every_invite_carries_our_id(bench: Bench, line: Spied) -> None:

@@ -15,12 +15,13 @@ from messaging.clock import SystemClock
 from messaging.errors import IdempotencyMismatch, Invalid, NotFound, SpeechFailed
 from tests.voice_values import now
 from voice.messages import Callback, MessageStatus, SandboxScript, Script
+from voice.orders import LiveTrunk
 from voice.sending import Receipt, Request, Sender, Sending
 from voice.store import Accepted, CallFilter, Intent, Lane
 from voice.store_memory import MemoryCallStore
 
 TESTER = Sender("main.test", True, ("12025550199",), "NG")
-CUSTOMER = Sender("main.live", False, ("12025550199", "2347080670000"), None)
+CUSTOMER = Sender("main.live", False, ("12025550199", "2347080670000"), None, live_trunks={"carrier": LiveTrunk()})
 HELLO = Request(to=("12025550100",), text="Hello")
 
 
@@ -61,6 +62,15 @@ async def refused(sending: Sending, sender: Sender = TESTER, **changes: Any) -> 
     with pytest.raises(Invalid) as caught:
         await sending.send(sender, replace(HELLO, **changes))
     return {error.pointer: error.code for error in caught.value.errors}
+
+
+async def test_a_call_may_wait_for_a_year_and_no_longer(sending: Sending) -> None:
+    year = timedelta(days=366)
+
+    assert await refused(sending, send_at=now() + year + timedelta(hours=1)) == {"#/send_at": "too_late"}
+    assert await refused(sending, valid_until=now() + year + timedelta(hours=1)) == {"#/valid_until": "too_late"}
+    receipt = await accepted(sending, request=replace(HELLO, send_at=now() + year - timedelta(hours=1)))
+    assert len(receipt.call_ids) == 1
 
 
 async def test_an_accepted_request_is_stored_with_one_call_per_number(sending: Sending, store: MemoryCallStore) -> None:

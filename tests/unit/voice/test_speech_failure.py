@@ -13,6 +13,7 @@ from media.reading import TextError
 from media.speech import EngineDown, SpeechError, Unspeakable
 from media.ssml import SsmlError
 from messaging.errors import Invalid
+from voice.endings import without_audio
 from voice.orders import Request, Sender, judge
 from voice.sending import speech_failure
 
@@ -40,6 +41,35 @@ def test_a_failure_names_whose_fault_it_is(
 
     assert (failure.code, failure.status) == (code, status)
     assert [e.pointer for e in failure.errors] == ([pointer] if pointer else [])
+
+
+@pytest.mark.parametrize(
+    ("prompt", "error", "fault", "detail"),
+    [
+        (FILE, MediaError("example.com answered 404"), "request", "example.com answered 404"),
+        (
+            Prompt(media_url="http://10.1.2.3/a"),
+            MediaError("10.1.2.3 answered 404"),
+            "request",
+            "10.1.2.3 answered 404",
+        ),
+        (TEXT, Unspeakable("there is nothing to speak"), "request", "there is nothing to speak"),
+        (
+            TEXT,
+            SpeechError("gtts: no route to 10.0.0.7 or fd00:1:2::9;\nespeak-ng: open '/opt/x/en.dict' failed"),
+            "us",
+            "gtts: no route to … or …; espeak-ng: open '…' failed",
+        ),
+        (TEXT, SpeechError("x" * 999), "us", "x" * 300),
+    ],
+)
+def test_a_call_without_audio_says_why_and_nothing_of_our_house(
+    prompt: Prompt, error: SpeechError, fault: str, detail: str
+) -> None:
+    ending = without_audio(prompt, error, datetime.now(UTC))
+
+    assert (ending.status.value, ending.cause, ending.fault, ending.detail) == ("failed", "speech", fault, detail)
+    assert not ending.sent
 
 
 @pytest.mark.parametrize(
