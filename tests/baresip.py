@@ -118,6 +118,6 @@ class Baresip:
     async def heard(self) -> Sound:
         """The last call's sound as it arrived, once the call is over and the file is written."""
         path = await until(lambda: next(iter(sorted(self._heard.glob("dump-*-dec.wav"), reverse=True)), None))
-        await until(lambda: "terminated" in self.log() or "closed" in self.log())
+        await until(lambda: soundfile.info(path).frames)  # the header is written when the file is closed
         samples, rate = soundfile.read(path, dtype="float32")
         return Sound(samples, rate)

@@ -92,9 +92,9 @@ async def test_both_sides_hear_each_other(
     at_phone = compare(sound(said), await phone.heard())
     at_ours = compare(sound(answer), sound(record, 1))
     print(f"{srtp}: at the phone {at_phone}, at ours {at_ours}")
-    assert (at_phone.match or 0) > 0.9
-    assert (at_phone.coverage or 0) > 0.95
-    assert (at_ours.match or 0) > 0.9
+    assert (at_phone.match or 0) > 0.8
+    assert (at_phone.coverage or 0) > 0.9
+    assert (at_ours.match or 0) > 0.8
 
 
 async def test_a_trunk_that_requires_srtp_ends_a_call_answered_in_the_clear(
