@@ -9,7 +9,7 @@ telling.py    the event of a step and its webhooks (pure)       endings.py   how
 store.py      CallStore port    store_valkey.py keys.py rows.py lua/  the real one    store_memory.py  its twin
 codec.py      a value <-> its JSON                              writing.py   facts to the store, in order, repeated
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
-invite.py     what goes on the wire (pure)                      trunks.py    which trunk, and when: pace, breaker
+invite.py     what goes on the wire (pure)                      trunks.py    a trunk of this dialer: pace, breaker
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
 phone.py      the process around the catch-all phone            retention.py  recordings have a life
 api/          FastAPI, and nothing else knows it                cli/         the tocsin command

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -14,8 +14,9 @@ from sip.trunk import Trunk
 from voice.calls import Ending, Status
 from voice.dispatch import Desk, Dispatch, Went
 from voice.endings import lost, outcome_of, without_leg
+from voice.routing import Admin, Candidate, TrunkState, candidates, never, wanted_by
 from voice.store import Intent, Lane, Lease
-from voice.trunks import TrunkDoor, choose, none_may_show
+from voice.trunks import TrunkDoor
 from voice.writing import CallWriter, Stale
 
 log = structlog.get_logger(__name__)
@@ -34,18 +35,22 @@ class LaneState:
     """What this dialer holds in one lane."""
 
     lane: Lane
-    doors: tuple[TrunkDoor, ...]
+    doors: tuple[TrunkDoor, ...] = ()
+    idle: tuple[TrunkState, ...] = ()  # trunks that have no line here: their calls wait
     holding: dict[str, Dispatch] = field(default_factory=dict)
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
     def room(self, now: float) -> int:
         return sum(door.room(now) for door in self.doors)
 
+    def states(self, now: float) -> tuple[TrunkState, ...]:
+        return (*(door.state(now) for door in self.doors), *self.idle)
+
 
 class Dialer:
     """`run` returns after `stop` and the drain. Lines are opened and closed by whoever made them.
 
-    `lines`: by trunk id. `lease_s`: a call is ours for so long without a sign of life from this event loop.
+    `lines`, `idle`: as for `reload`. `lease_s`: a call is ours for so long without a sign of life from this event loop.
     `drain_s`: calls in progress may go on for so long after `stop`; then they are hung up. `holder`: who we are.
     """
 
@@ -55,6 +60,7 @@ class Dialer:
         lines: Mapping[str, tuple[Trunk, Line]],
         *,
         holder: str,
+        idle: Iterable[Trunk] = (),
         lease_s: float = 15.0,
         drain_s: float = 60.0,
     ) -> None:
@@ -62,15 +68,33 @@ class Dialer:
         self._holder = holder
         self._lease_s = lease_s
         self._drain_s = drain_s
-        doors = [TrunkDoor(trunk, line) for trunk, line in lines.values()]
-        self._lanes = {
-            lane: LaneState(lane, tuple(door for door in doors if Lane.of(door.trunk.sandbox) is lane)) for lane in Lane
-        }
+        self._lanes = {lane: LaneState(lane) for lane in Lane}
+        self.reload(lines, idle)
         # The duties look at these, too: a client that swallows a cancellation must not keep the process.
         self._stopping = asyncio.Event()
         self._drained = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._outage_at: float | None = None
+
+    def reload(
+        self,
+        lines: Mapping[str, tuple[Trunk, Line]],
+        idle: Iterable[Trunk] = (),
+        admins: Mapping[str, Admin] | None = None,
+    ) -> None:
+        """The trunks as they are from now on. Calls in progress stay on the line they have; whoever made it closes it.
+
+        `lines`: by trunk id. `idle`: known trunks without a line here, so that calls for them wait and are not ended.
+        `admins`: what the operator wants of a trunk, by its id; enabled unless said otherwise.
+        """
+        says = admins or {}
+        before = {door.trunk.id: door for state in self._lanes.values() for door in state.doors}
+        doors = [_door(trunk, line, says, before.get(trunk.id)) for trunk, line in lines.values()]
+        resting = [TrunkState(trunk, says.get(trunk.id, Admin.DISABLED), free=0) for trunk in idle]
+        for lane, state in self._lanes.items():
+            state.doors = tuple(door for door in doors if Lane.of(door.trunk.sandbox) is lane)
+            state.idle = tuple(one for one in resting if Lane.of(one.trunk.sandbox) is lane)
+            state.nudged.set()
 
     @property
     def busy(self) -> int:
@@ -104,7 +128,6 @@ class Dialer:
             leasing = [
                 tasks.create_task(self._lease_for_ever(state), name=f"leasing {state.lane}")
                 for state in self._lanes.values()
-                if state.doors
             ]
             await self._stopping.wait()
             for state in self._lanes.values():
@@ -122,7 +145,7 @@ class Dialer:
             state.nudged.clear()
             room = state.room(self._desk.clock.monotonic())
             if room == 0:
-                await asyncio.sleep(LOOK_S)
+                await (asyncio.sleep(LOOK_S) if state.doors else _wait(state.nudged, SWEEP_S))
                 continue
             try:
                 leases = await self._desk.store.lease(state.lane, self._holder, room, self._lease_s)
@@ -135,19 +158,25 @@ class Dialer:
 
     async def _start(self, state: LaneState, leases: Sequence[Lease]) -> None:
         for lease in leases:
-            now = self._desk.clock.monotonic()
-            door = choose(state.doors, lease.call, lease.message.trunk_id, now)
-            if door is None:
-                await self._turn_away(state, lease)
+            found = self._ways(state, lease)
+            door = next((one for one in state.doors if found and one.trunk.id == found[0].trunk_id), None)
+            if door is None or found[0].skip is not None:
+                await self._turn_away(state, lease, found)
                 continue
             dispatch = Dispatch(self._desk, lease, door)
             state.holding[lease.call.call_id] = dispatch
             self._own(self._carry(state, dispatch), f"call {lease.call.call_id}")
 
-    async def _turn_away(self, state: LaneState, lease: Lease) -> None:
-        """No trunk takes it: for now, or for good."""
-        if none_may_show(state.doors, lease.call, lease.message.trunk_id):
-            self._own(self._end(lease, Cause.CALLER_ID_UNVERIFIED), f"no trunk for {lease.call.call_id}")
+    def _ways(self, state: LaneState, lease: Lease) -> tuple[Candidate, ...]:
+        clock = self._desk.clock
+        return candidates(state.states(clock.monotonic()), wanted_by(lease.call, lease.message), clock.now())
+
+    async def _turn_away(self, state: LaneState, lease: Lease, found: Sequence[Candidate]) -> None:
+        """No trunk takes it: for now, or for good. A trunk asked for that we do not know may be news to us only."""
+        asked = lease.message.trunk_id
+        known = asked is None or any(one.trunk_id == asked for one in found)
+        if known and found and (cause := never(found)):
+            self._own(self._end(lease, cause), f"no trunk for {lease.call.call_id}")
             return
         try:
             await self._desk.store.release(lease, NO_TRUNK_S)
@@ -280,6 +309,19 @@ class Dialer:
             return True
         _, pending = await asyncio.wait(self._calls, timeout=within_s)
         return not pending
+
+
+def _door(trunk: Trunk, line: Line, admins: Mapping[str, Admin], before: TrunkDoor | None) -> TrunkDoor:
+    """A new door, because calls on their way hold the old one; what we know of the trunk's health and pace goes over.
+
+    An operator who enables a trunk again has mended it: then it starts without a past.
+    """
+    admin = admins.get(trunk.id, Admin.ENABLED)
+    if before is None or (admin is Admin.ENABLED and before.admin is not Admin.ENABLED):
+        return TrunkDoor(trunk, line, admin)
+    if (before.trunk, before.line, before.admin) == (trunk, line, admin):
+        return before
+    return replace(before, trunk=trunk, line=line, admin=admin, preparing=0)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -100,13 +100,16 @@ async def run_dialer(settings: Settings) -> None:
         compose.swept(stack, library.sweep, compose.old_recordings(settings, recordings))
         desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings)
         lines: dict[str, tuple[Trunk, Line]] = {}
-        for trunk in compose.trunks(settings):
+        trunks = compose.trunks(settings)
+        for trunk in trunks:
             if trunk.enabled:
                 lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
         await recover(desk, lambda: read_journals(last_words), by_id)
-        dialer = Dialer(desk, lines, holder=me, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s)
+        idle = [trunk for trunk in trunks if not trunk.enabled]
+        timing = settings.dialer
+        dialer = Dialer(desk, lines, idle=idle, holder=me, lease_s=timing.lease_s, drain_s=timing.drain_s)
         presence = Presence(redis, settings.store.prefix, clock)
         facts = _dialer_facts(dialer, lines)
         await compose.announced(stack, presence, "dialer", me, facts)

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from sip.causes import Cause
 from sip.trunk import CallerIdPolicy, Opening, Trunk
+from voice.calls import Call
+from voice.messages import Message
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -85,6 +87,11 @@ class Candidate:
     prefix: str
     skip: Skip | None = None
     why: str = ""
+
+
+def wanted_by(call: Call, message: Message) -> Wanted:
+    """What this call asks of a trunk."""
+    return Wanted(call.to_number, call.from_number, call.sandbox, call.call_id, message.trunk_id)
 
 
 def candidates(states: Iterable[TrunkState], wanted: Wanted, now: datetime) -> tuple[Candidate, ...]:

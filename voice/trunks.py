@@ -1,7 +1,6 @@
-"""Which trunk a call may leave by, and when: pace, free lines, a breaker for a trunk that does not answer."""
+"""A trunk as this dialer sees it: pace, free lines, a breaker for one that does not answer. Who goes where: routing."""
 
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from messaging.accounts import Mode, owner_mode
@@ -10,6 +9,7 @@ from sip.causes import Cause
 from sip.line import Line
 from sip.trunk import Trunk
 from voice.calls import Call
+from voice.routing import Admin, TrunkState
 
 PREPARE_MOST = 8  # calls per trunk between lease and INVITE: enough to hide the rendering, few enough to give back
 PREPARE_S = 1.0  # and never more than leave within so long
@@ -27,6 +27,7 @@ class TrunkDoor:
 
     trunk: Trunk
     line: Line
+    admin: Admin = Admin.ENABLED
     preparing: int = 0
     next_at: float = 0.0  # pace: the next INVITE leaves then
     down_until: float = 0.0
@@ -35,13 +36,17 @@ class TrunkDoor:
 
     def room(self, now: float) -> int:
         """How many calls may be leased for it now."""
-        if not self.trunk.enabled or now < self.down_until:
+        if not self.trunk.enabled or self.admin is not Admin.ENABLED or now < self.down_until:
             return 0
         capacity = self.line.capacity()
         free = min(capacity.free, self.trunk.channels - capacity.busy) - self.preparing
         paced = max(1, int((PREPARE_S - max(0.0, self.next_at - now)) * self.trunk.cps)) - self.preparing
         trial = 1 - self.preparing if self.why_down else free
         return max(0, min(free, paced, trial, PREPARE_MOST - self.preparing))
+
+    def state(self, now: float) -> TrunkState:
+        """As routing wants to know it."""
+        return TrunkState(self.trunk, self.admin, self.why_down if now < self.down_until else "", self.room(now))
 
     def turn(self, now: float) -> float:
         """Take the next place in the pace; seconds to wait for it. Even spacing: never two in one interval."""
@@ -61,27 +66,6 @@ class TrunkDoor:
 
     def close(self, why: str, now: float, for_s: float = DOWN_S) -> None:
         self.why_down, self.down_until = why, now + for_s
-
-
-def choose(doors: Iterable[TrunkDoor], call: Call, asked: str | None, now: float) -> TrunkDoor | None:
-    """The trunk for a call: the one asked for, else by priority, then the one with most room. None: none now."""
-    able = [door for door in _fit(doors, call, asked) if may_show(door.trunk, call) and door.room(now) > 0]
-    return min(able, key=lambda door: (door.trunk.priority, -door.room(now), door.trunk.id), default=None)
-
-
-def none_may_show(doors: Iterable[TrunkDoor], call: Call, asked: str | None) -> bool:
-    """Trunks would carry the call, and its caller id keeps it from all of them: no wait will change that."""
-    fit = _fit(doors, call, asked)
-    return bool(fit) and not any(may_show(door.trunk, call) for door in fit)
-
-
-def _fit(doors: Iterable[TrunkDoor], call: Call, asked: str | None) -> list[TrunkDoor]:
-    return [door for door in doors if asked in (None, door.trunk.id) and may_carry(door.trunk, call)]
-
-
-def may_show(trunk: Trunk, call: Call) -> bool:
-    """Another trunk may still: which number is shown is drawn from those of all trunks before one is chosen."""
-    return not trunk.caller_ids or call.from_number in trunk.caller_ids
 
 
 def may_carry(trunk: Trunk, call: Call) -> bool:

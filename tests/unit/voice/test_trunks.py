@@ -8,7 +8,8 @@ from sip.simulated import SimulatedLine
 from sip.trunk import Trunk
 from tests.dialer_bench import SANDBOX
 from tests.voice_values import an_intake
-from voice.trunks import FAILURES, OPEN_S, PREPARE_MOST, TrunkDoor, choose, may_carry, none_may_show
+from voice.routing import Admin, TrunkState
+from voice.trunks import DOWN_S, FAILURES, OPEN_S, PREPARE_MOST, TrunkDoor, may_carry
 
 LIVE = Trunk("live", "Live", SANDBOX.uris, cps=5.0)
 CALL = an_intake(1).calls[0]
@@ -59,42 +60,15 @@ def test_failures_of_people_do_not_close_a_trunk() -> None:
     assert door.room(6.0) > 0
 
 
-def test_the_first_by_priority_with_room_is_chosen() -> None:
-    first = TrunkDoor(replace(SANDBOX, id="a", priority=1), SimulatedLine())
-    second = TrunkDoor(replace(SANDBOX, id="b", priority=2), SimulatedLine())
+def test_what_a_door_knows_is_what_routing_is_told() -> None:
+    door = TrunkDoor(LIVE, SimulatedLine())
+    assert door.state(0.0) == TrunkState(LIVE, Admin.ENABLED, "", 5)
 
-    assert choose((second, first), CALL, None, 0.0) is first
-    assert choose((second, first), CALL, "b", 0.0) is second
-    assert choose((second, first), CALL, "c", 0.0) is None
-    first.close("no line", 0.0)
-    assert choose((second, first), CALL, None, 0.0) is second
+    door.close("no line", 0.0)
+    assert door.state(1.0) == TrunkState(LIVE, Admin.ENABLED, "no line", 0)
+    assert door.state(DOWN_S) == TrunkState(LIVE, Admin.ENABLED, "", 1)  # one call tries again
 
-
-def test_a_trunk_is_not_chosen_for_a_caller_id_that_it_does_not_list() -> None:
-    a = TrunkDoor(replace(SANDBOX, id="a", priority=1, caller_ids=("2347080670000",)), SimulatedLine())
-    b = TrunkDoor(replace(SANDBOX, id="b", priority=2, caller_ids=("2347080670009",)), SimulatedLine())
-    of_a, of_b, of_none = (replace(CALL, from_number=one) for one in ("2347080670000", "2347080670009", "12025550199"))
-
-    assert choose((a, b), of_a, None, 0.0) is a
-    assert choose((a, b), of_b, None, 0.0) is b
-    assert choose((a, b), of_none, None, 0.0) is None
-    a.close("no line", 0.0)
-    assert choose((a, b), of_a, None, 0.0) is None
-
-
-def test_only_a_call_that_every_trunk_refuses_for_its_caller_id_is_beyond_hope() -> None:
-    a = TrunkDoor(replace(SANDBOX, id="a", caller_ids=("2347080670000",)), SimulatedLine())
-    b = TrunkDoor(replace(SANDBOX, id="b", caller_ids=("2347080670009",)), SimulatedLine())
-    anybodys = TrunkDoor(replace(SANDBOX, id="c"), SimulatedLine())
-    of_b = replace(CALL, from_number="2347080670009")
-
-    assert none_may_show((a,), of_b, None)
-    assert none_may_show((a, b), of_b, "a")
-    b.close("no line", 0.0)
-    assert not none_may_show((a, b), of_b, None)
-    assert not none_may_show((a, anybodys), of_b, None)
-    assert not none_may_show((a,), of_b, "not a trunk")
-    assert not none_may_show((), of_b, None)
+    assert TrunkDoor(LIVE, SimulatedLine(), Admin.DRAINING).state(0.0) == TrunkState(LIVE, Admin.DRAINING, "", 0)
 
 
 @pytest.mark.parametrize(
