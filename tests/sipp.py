@@ -123,6 +123,10 @@ def refuses(status: str, *headers: str) -> str:
     return scenario(recv("INVITE"), send(status, *headers), recv("ACK"))
 
 
+def rings_then_refuses(first: str, status: str, *, sdp_port: int | None = None) -> str:
+    return scenario(recv("INVITE"), send(first, sdp_port=sdp_port), pause(200), send(status), recv("ACK"))
+
+
 def rings_for_ever() -> str:
     return scenario(
         recv("INVITE"),

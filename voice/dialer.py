@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,7 +15,7 @@ from sip.trunk import Trunk
 from voice.calls import Ending, Status
 from voice.dispatch import Desk, Dispatch, Went
 from voice.endings import lost, outcome_of, without_leg
-from voice.routing import Admin, Candidate, TrunkState, candidates, never, wanted_by
+from voice.routing import Admin, Candidate, TrunkState, Wanted, because, candidates, never, wanted_by
 from voice.store import Intent, Lane, Lease
 from voice.trunks import TrunkDoor
 from voice.writing import CallWriter, Stale
@@ -158,18 +159,19 @@ class Dialer:
 
     async def _start(self, state: LaneState, leases: Sequence[Lease]) -> None:
         for lease in leases:
-            found = self._ways(state, lease)
+            found = self._ways(state, wanted_by(lease.call, lease.message))
             door = next((one for one in state.doors if found and one.trunk.id == found[0].trunk_id), None)
             if door is None or found[0].skip is not None:
                 await self._turn_away(state, lease, found)
                 continue
-            dispatch = Dispatch(self._desk, lease, door)
+            why = because(found, lease.call.tried)
+            dispatch = Dispatch(self._desk, lease, door, why, functools.partial(self._ways, state))
             state.holding[lease.call.call_id] = dispatch
             self._own(self._carry(state, dispatch), f"call {lease.call.call_id}")
 
-    def _ways(self, state: LaneState, lease: Lease) -> tuple[Candidate, ...]:
+    def _ways(self, state: LaneState, wanted: Wanted) -> tuple[Candidate, ...]:
         clock = self._desk.clock
-        return candidates(state.states(clock.monotonic()), wanted_by(lease.call, lease.message), clock.now())
+        return candidates(state.states(clock.monotonic()), wanted, clock.now())
 
     async def _turn_away(self, state: LaneState, lease: Lease, found: Sequence[Candidate]) -> None:
         """No trunk takes it: for now, or for good. A trunk asked for that we do not know may be news to us only."""

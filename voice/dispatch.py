@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from enum import StrEnum
@@ -24,11 +24,13 @@ from sip.line import Leg, LineError, LinesDown, NoFreeLine
 from voice.call_object import UTC_ZONE
 from voice.calls import Call, Dialed, Ending, KeyPressed, NotDialed, Rang, Status, WasAnswered
 from voice.endings import in_public, lost, moment, of_leg, outcome_of, without_audio, without_leg
+from voice.failover import may_go_on, next_hop
 from voice.flows import begin, step
 from voice.invite import CannotDial, Invite, invite_for, with_sip_call_id
 from voice.journal import Journal
 from voice.messages import Message, Outcome
-from voice.store import CallStore, Intent, Lease
+from voice.routing import Candidate, Wanted, wanted_by
+from voice.store import CallStore, Intent, Lease, Successor
 from voice.trunks import TrunkDoor, may_carry
 from voice.writing import CallWriter, Stale
 
@@ -82,13 +84,19 @@ class Desk:
     zone: tzinfo = UTC_ZONE
 
 
+Ways = Callable[[Wanted], Sequence[Candidate]]
+
+
 class Dispatch:
     """Owned by one task of the dialer. `wish`, `shut_down` and `adopt` may be called at any moment."""
 
-    def __init__(self, desk: Desk, lease: Lease, door: TrunkDoor) -> None:
+    def __init__(self, desk: Desk, lease: Lease, door: TrunkDoor, why: str, ways: Ways) -> None:
+        """`why` this trunk; `ways`: the others, when it turns out that it does not take the call."""
         self._desk = desk
         self._lease = lease
         self._door = door
+        self._why = why
+        self._ways = ways
         self._canceled = lease.intent is Intent.CANCEL
         self._stopping = False
         self._committed = False
@@ -185,7 +193,7 @@ class Dispatch:
             return lost(now)
         if self._canceled:
             return self._never(Cause.CANCELED_BY_API)
-        if now >= self.message.valid_until:
+        if now >= min(self.message.valid_until, call.dial_by or self.message.valid_until):
             return self._never(Cause.VALIDITY_EXPIRED)
         if self._lease.times_leased > TIMES_LEASED_MOST:
             log.error("call parked", call_id=call.call_id, times_leased=self._lease.times_leased)
@@ -211,7 +219,7 @@ class Dispatch:
     async def _dial(self, audio: Audio, invite: Invite) -> Went:
         desk, trunk = self._desk, self._door.trunk
         warnings = tuple(in_public(self.message.prompt, words) for words in audio.warnings)
-        fact = Dialed(desk.clock.now(), trunk.id, invite.wire_to, invite.wire_from, warnings)
+        fact = Dialed(desk.clock.now(), trunk.id, invite.wire_to, invite.wire_from, warnings, self._why)
         try:
             await desk.journal.dialed(self.call, self.writer.epoch, fact)
         except OSError:
@@ -335,12 +343,24 @@ class Dispatch:
         if ending.status is Status.COMPLETED and self.call.answer_at is None:
             self._take(WasAnswered(moment(ended.at)))  # the line said so in its last words only
         self._door.went(ending.cause, self._desk.clock.monotonic())
-        return await self._end(with_sip_call_id(ending, self._traces))
+        return await self._end(with_sip_call_id(ending, self._traces), self._next_hop(ended, ending))
 
-    async def _end(self, ending: Ending) -> Went:
+    def _next_hop(self, ended: Ended, ending: Ending) -> Successor | None:
+        """Over another trunk, when the policy allows it and one can take the call now."""
+        now, policy = self._desk.clock.now(), self._door.trunk.failover
+        if self._canceled or not may_go_on(self.call, ended, ending, policy, now):
+            return None
+        following = next_hop(self.call, self.message, policy, now, self._desk.zone)
+        found = self._ways(wanted_by(following.call, self.message))
+        if not found or found[0].skip is not None:
+            return None
+        log.info("next hop", call_id=self.call.call_id, next_call_id=following.call.call_id, cause=ending.cause)
+        return following
+
+    async def _end(self, ending: Ending, successor: Successor | None = None) -> Went:
         """Written until the store has it, however long that takes; the journal remembers it if we die before."""
         self._prepared()
-        self.writer.take(ending, self._outcome)
+        self.writer.take(ending, self._outcome, successor)
         saved = await self._save_trace()
         await self.writer.flush()
         if not saved:

@@ -91,7 +91,7 @@ class Candidate:
 
 def wanted_by(call: Call, message: Message) -> Wanted:
     """What this call asks of a trunk."""
-    return Wanted(call.to_number, call.from_number, call.sandbox, call.call_id, message.trunk_id)
+    return Wanted(call.to_number, call.from_number, call.sandbox, call.call_id, message.trunk_id, call.tried)
 
 
 def candidates(states: Iterable[TrunkState], wanted: Wanted, now: datetime) -> tuple[Candidate, ...]:
@@ -111,6 +111,17 @@ def never(found: Sequence[Candidate]) -> Cause | None:
         return None
     causes = [_NEVER[one.skip] for one in found if one.skip in _NEVER]
     return causes[0] if causes else Cause.GEO_BLOCKED  # no trunk goes there
+
+
+def because(found: Sequence[Candidate], tried: Sequence[str] = ()) -> str:
+    """Why the first of them carries the call, in a few words for its record."""
+    first, *others = (one for one in found if one.skip is None)
+    after = f"after {', '.join(tried)}: " if tried else ""
+    if not others:
+        return f"{after}the only one that can"
+    if len(first.prefix) > max(len(one.prefix) for one in others):
+        return f"{after}longest prefix {first.prefix}"
+    return f"{after}first of {1 + len(others)} by priority and weight"
 
 
 def _candidate(state: TrunkState, wanted: Wanted, now: datetime) -> Candidate:

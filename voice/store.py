@@ -117,6 +117,19 @@ class Ended:
         return cls(Lane.of(call.sandbox), call.status.value, call.ending.cause if call.ending else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """The next hop of a call that ends: a queued call of the same recipient, and what is told of it.
+
+    It is stored in the script that stores the end, so there are both or none. When somebody canceled the call
+    meanwhile, there is no next hop.
+    """
+
+    call: Call
+    event: CallEvent
+    deliveries: tuple[Delivery, ...] = ()
+
+
 class Verdict(StrEnum):
     DONE = "done"
     ALREADY = "already"  # this very write was stored before (its answer was lost): as good as done
@@ -225,9 +238,11 @@ class CallStore(Protocol):
         event: CallEvent,
         deliveries: Sequence[Delivery] = (),
         outcome: Outcome | None = None,
+        successor: Successor | None = None,
     ) -> Applied:
         """Compare (status, sequence, epoch) with `before`; then `after`, the event, its deliveries, the recipient's
-        outcome (given with a final state) and the message's tally in one script. Final: leaves the queue."""
+        outcome (given with a final state) and the message's tally in one script. Final: leaves the queue.
+        With a `successor` the recipient stays pending, and it is queued at once."""
         ...
 
     async def overdue(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:

@@ -28,6 +28,7 @@ from voice.store import (
     Lane,
     Lease,
     Once,
+    Successor,
     Verdict,
     matches,
 )
@@ -175,6 +176,7 @@ class MemoryCallStore:
         event: CallEvent,
         deliveries: Sequence[Delivery] = (),
         outcome: Outcome | None = None,
+        successor: Successor | None = None,
     ) -> Applied:
         held = self._calls.get(before.call_id)
         if held is None or held.epoch != epoch:
@@ -191,7 +193,9 @@ class MemoryCallStore:
             self._warnings[after.ref_id] = after.warnings
         if after.status.is_final and not after.test:
             self._endings[Ended.of(after)] += 1
-        if outcome is not None:
+        if successor is not None and held.intent is not Intent.CANCEL:
+            await self._succeed(held, successor)
+        elif outcome is not None:
             self._settle(after, outcome)
         async with self._changed:
             self._changed.notify_all()
@@ -310,8 +314,21 @@ class MemoryCallStore:
             held.end_s = self._queued_end_s(held)
 
     def _queued_end_s(self, held: _Held) -> float:
-        canceled = held.intent is Intent.CANCEL
-        return 0.0 if canceled else self._messages[held.call.ref_id].valid_until.timestamp()
+        if held.intent is Intent.CANCEL:
+            return 0.0
+        valid_until = self._messages[held.call.ref_id].valid_until
+        return min(valid_until, held.call.dial_by or valid_until).timestamp()
+
+    async def _succeed(self, ended: _Held, successor: Successor) -> None:
+        call = successor.call
+        held = _Held(call, ended.lane, self._now_s(), 0.0, events=[successor.event])
+        held.end_s = self._queued_end_s(held)
+        self._calls[call.call_id] = held
+        recipients = self._recipients[call.ref_id]
+        before = recipients[call.recipient]
+        recipients[call.recipient] = replace(before, call_ids=(*before.call_ids, call.call_id))
+        self._post(successor.deliveries)
+        await self._wake(ended.lane)
 
     def _settle(self, call: Call, outcome: Outcome) -> None:
         recipients = self._recipients[call.ref_id]

@@ -21,7 +21,7 @@ from voice.calls import Call
 from voice.codec import from_json, to_json
 from voice.keys import Keys, id_range
 from voice.messages import Message, Outcome, Recipient, Tally
-from voice.rows import call_args, delivery_args, first_answer, lease_of, recipient_of
+from voice.rows import call_args, delivery_args, first_answer, lease_of, recipient_of, successor_args
 from voice.store import (
     ORPHAN_GRACE_S,
     Accepted,
@@ -36,6 +36,7 @@ from voice.store import (
     Intent,
     Lane,
     Lease,
+    Successor,
     Verdict,
     matches,
 )
@@ -188,8 +189,11 @@ class ValkeyCallStore:
         event: CallEvent,
         deliveries: Sequence[Delivery] = (),
         outcome: Outcome | None = None,
+        successor: Successor | None = None,
     ) -> Applied:
         keys, owner, lane = self._keys, before.owner, Lane.of(before.sandbox)
+        told = [(before.call_id, delivery) for delivery in deliveries]
+        told += [(successor.call.call_id, delivery) for delivery in successor.deliveries] if successor else []
         verdict, intent = await self._run(
             "apply",
             [
@@ -203,6 +207,8 @@ class ValkeyCallStore:
                 keys.owner(before.call_id),
                 keys.owner(before.ref_id),
                 *queue_keys(keys.prefix, "hook"),
+                keys.calls(owner),
+                keys.wake(lane),
             ],
             [
                 before.call_id,
@@ -224,8 +230,10 @@ class ValkeyCallStore:
                 keys.endings(),
                 "" if after.test else _written(Ended.of(after)),
                 json.dumps(after.warnings) if after.warnings else "",
+                lane.value,
                 len(deliveries),
-                *chain.from_iterable(delivery_args(before.call_id, delivery) for delivery in deliveries),
+                *successor_args(successor, self._retention_ms + DAY_S * 1000),
+                *chain.from_iterable(delivery_args(call_id, delivery) for call_id, delivery in told),
             ],
         )
         return Applied(Verdict(verdict), Intent(intent))
