@@ -97,6 +97,14 @@ class Dialer:
             state.idle = tuple(one for one in resting if Lane.of(one.trunk.sandbox) is lane)
             state.nudged.set()
 
+    def forgive(self, trunk_id: str) -> None:
+        """The operator says that the trunk is mended: it takes calls again at once, whatever it answered before."""
+        for state in self._lanes.values():
+            for door in state.doors:
+                if door.trunk.id == trunk_id:
+                    door.forgive()
+            state.nudged.set()
+
     @property
     def busy(self) -> int:
         """Calls held now."""
@@ -316,11 +324,13 @@ class Dialer:
 def _door(trunk: Trunk, line: Line, admins: Mapping[str, Admin], before: TrunkDoor | None) -> TrunkDoor:
     """A new door, because calls on their way hold the old one; what we know of the trunk's health and pace goes over.
 
-    An operator who enables a trunk again has mended it: then it starts without a past.
+    An operator who changes a trunk or enables it again has mended it: then it starts without a past.
     """
     admin = admins.get(trunk.id, Admin.ENABLED)
-    if before is None or (admin is Admin.ENABLED and before.admin is not Admin.ENABLED):
+    if before is None:
         return TrunkDoor(trunk, line, admin)
+    if before.trunk != trunk or (admin is Admin.ENABLED and before.admin is not Admin.ENABLED):
+        return TrunkDoor(trunk, line, admin, next_at=before.next_at)
     if (before.trunk, before.line, before.admin) == (trunk, line, admin):
         return before
     return replace(before, trunk=trunk, line=line, admin=admin, preparing=0)

@@ -339,10 +339,12 @@ class Dispatch:
 
     async def _finish(self, ended: Ended) -> Went:
         self._note(lambda: self._desk.journal.ended(ended))
-        ending = of_leg(self.call, self.message, ended, self._door.trunk, self._desk.heard_pct)
+        door, heard_pct = self._door, self._desk.heard_pct
+        ending = of_leg(self.call, self.message, ended, door.trunk, heard_pct, barred=door.barred)
         if ending.status is Status.COMPLETED and self.call.answer_at is None:
             self._take(WasAnswered(moment(ended.at)))  # the line said so in its last words only
-        self._door.went(ending.cause, self._desk.clock.monotonic())
+        code = ended.code if ended.origin is Origin.REMOTE else 0
+        door.went(ending.cause, self._desk.clock.monotonic(), code=code, retry_after_s=ended.retry_after_s)
         return await self._end(with_sip_call_id(ending, self._traces), self._next_hop(ended, ending))
 
     def _next_hop(self, ended: Ended, ending: Ending) -> Successor | None:

@@ -17,7 +17,12 @@ FAILURES = 5  # of the trunk itself, within FAILURES_S, open the breaker
 FAILURES_S = 10.0
 OPEN_S = 10.0  # then one call tries again
 DOWN_S = 5.0  # no line process could start
+RETRY_AFTER_MOST_S = 300.0  # a trunk may ask for longer; nobody checks what it says, so it is not believed
+STOPPED_S = 300.0  # after a refused login, or no credit: then one call tries again, unless the operator was sooner
+LATELY = 20  # calls over which the share of 403 is counted
+BARRED_FROM = 10  # of them, and more than half: then it is the trunk that refuses us, and not one destination
 
+_STOPS: dict[str, str] = {Cause.AUTH_FAILED: "auth_rejected", Cause.CARRIER_CREDIT: "no credit at the carrier"}
 _TRUNK_FAILED = frozenset({Cause.TRUNK_TIMEOUT, Cause.TRUNK_UNREACHABLE, Cause.NETWORK_OUT_OF_ORDER})
 
 
@@ -33,6 +38,7 @@ class TrunkDoor:
     down_until: float = 0.0
     why_down: str = ""
     failures: deque[float] = field(default_factory=lambda: deque(maxlen=FAILURES))
+    forbidden: deque[bool] = field(default_factory=lambda: deque(maxlen=LATELY))  # was it a 403: the latest calls
 
     def room(self, now: float) -> int:
         """How many calls may be leased for it now."""
@@ -54,18 +60,49 @@ class TrunkDoor:
         self.next_at = at + 1.0 / self.trunk.cps
         return at - now
 
-    def went(self, cause: str, now: float) -> None:
-        """How a call over it ended."""
+    @property
+    def barred(self) -> bool:
+        """Its share of 403 has passed the limit."""
+        refused = sum(self.forbidden)
+        return refused >= BARRED_FROM and refused * 2 > len(self.forbidden)
+
+    def went(self, cause: str, now: float, *, code: int = 0, retry_after_s: int | None = None) -> None:
+        """How a call over it ended. `code`, `retry_after_s`: of the trunk's own answer."""
+        self.forbidden.append(cause == Cause.FORBIDDEN)
+        if not self.trunk.sandbox and self._stops(cause, now, code, retry_after_s):
+            return
         if cause not in _TRUNK_FAILED:
             self.failures.clear()
-            self.why_down = ""
+            if now >= self.down_until:  # else: a call that was on its way when the trunk was closed
+                self.why_down = ""
             return
         self.failures.append(now)
         if self.why_down or (len(self.failures) == FAILURES and now - self.failures[0] <= FAILURES_S):
             self.close(cause, now, OPEN_S)
 
+    def _stops(self, cause: str, now: float, code: int, retry_after_s: int | None) -> bool:
+        """One answer is enough: it says so itself. The catch-all phone says all of these on request."""
+        if code == 503 and retry_after_s:
+            self.close(
+                f"asked for {retry_after_s} s of rest (Retry-After)", now, min(retry_after_s, RETRY_AFTER_MOST_S)
+            )
+        elif cause in _STOPS:
+            self.close(_STOPS[cause], now, STOPPED_S)
+        elif cause == Cause.FORBIDDEN and self.barred:
+            self.close("most calls are forbidden (403)", now, STOPPED_S)
+        else:
+            return False
+        return True
+
     def close(self, why: str, now: float, for_s: float = DOWN_S) -> None:
-        self.why_down, self.down_until = why, now + for_s
+        """No calls for so long; a longer rest that was ordered before goes on."""
+        self.why_down, self.down_until = why, max(self.down_until, now + for_s)
+
+    def forgive(self) -> None:
+        """The operator says that it is mended."""
+        self.why_down, self.down_until = "", 0.0
+        self.failures.clear()
+        self.forbidden.clear()
 
 
 def may_carry(trunk: Trunk, call: Call) -> bool:

@@ -1,19 +1,22 @@
 """The dialer over real SIP with several carriers: who is asked next, and who never is."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from sip.line import Line
 from sip.lines import Lines
-from sip.trunk import Failover, Trunk, TrunkUri
+from sip.trunk import Credentials, Failover, Trunk, TrunkUri
 from tests import sipp
 from tests.dialer_bench import Bench
 from tests.valkey import TestValkey
-from tests.voice_values import HOOK
+from tests.voice_values import HOOK, now
 from voice.call_object import call_object
-from voice.calls import Call
+from voice.calls import Call, Status
+from voice.dialer import Dialer
 from voice.messages import Outcome, Recipient
 from voice.store import Intake, Lane
 from voice.store_valkey import ValkeyCallStore
@@ -35,17 +38,7 @@ class Carriers:
         self.store = ValkeyCallStore(valkey.redis, valkey.blocking, valkey.prefix)
 
     async def call(self, *scenarios: str, policy: Failover | None = None) -> list[Call]:
-        lines = {}
-        for priority, (name, scenario) in enumerate(zip("abc", scenarios, strict=False), 1):
-            uas = self.uas[name] = await self._stack.enter_async_context(sipp.Sipp(scenario, self._directory))
-            uri = TrunkUri("127.0.0.1", uas.port)
-            trunk = Trunk(name, name, (uri,), priority=priority, cps=20.0, failover=policy or Failover())
-            line = Lines(trunk, most=2, journal_dir=self._directory / "lines" / name)
-            self._stack.push_async_callback(line.aclose)
-            await line.start()
-            lines[name] = (trunk, line)
-        bench = Bench(self.store, self._directory / "dialer", lines)
-        async with bench.run():
+        async with self.dialer(*scenarios, policy=policy) as (bench, _):
             intake = await bench.call(NUMBER, sandbox=False, owner="main.live", callbacks=(HOOK,))
             calls: list[Call] = []
             while len(calls) < len((recipient := await self._recipient(intake)).call_ids):
@@ -54,6 +47,29 @@ class Carriers:
         assert recipient.outcome is not Outcome.PENDING
         assert await self.store.queued(Lane.LIVE) == 0
         return calls
+
+    @asynccontextmanager
+    async def dialer(self, *scenarios: str, policy: Failover | None = None) -> AsyncIterator[tuple[Bench, Dialer]]:
+        lines: dict[str, tuple[Trunk, Line]] = {}
+        for priority, (name, scenario) in enumerate(zip("abc", scenarios, strict=False), 1):
+            uas = self.uas[name] = await self._stack.enter_async_context(sipp.Sipp(scenario, self._directory))
+            uri = TrunkUri("127.0.0.1", uas.port)
+            trunk = Trunk(
+                name,
+                name,
+                (uri,),
+                priority=priority,
+                cps=20.0,
+                auth=Credentials("us", "carrier", "wrong"),
+                failover=policy or Failover(),
+            )
+            line = Lines(trunk, most=2, journal_dir=self._directory / "lines" / name)
+            self._stack.push_async_callback(line.aclose)
+            await line.start()
+            lines[name] = (trunk, line)
+        bench = Bench(self.store, self._directory / "dialer", lines)
+        async with bench.run() as dialer:
+            yield bench, dialer
 
     async def _recipient(self, intake: Intake) -> Recipient:
         [recipient] = await self.store.recipients(intake.message.ref_id, 0, 1)
@@ -141,3 +157,26 @@ async def test_silence_is_not_redialled_unless_its_cause_is_listed(
     assert carriers.invites() == {"a": 1, "b": second}
     assert calls[0].ending is not None
     assert (calls[0].ending.cause, calls[0].ending.may_have_rung) == ("trunk_timeout", True)
+
+
+@pytest.mark.parametrize(
+    ("scenario", "why"),
+    [
+        (sipp.refuses("503 Service Unavailable", "Retry-After: 90"), "Retry-After"),
+        (sipp.refuses("402 Payment Required"), "no credit"),
+        (sipp.asks_for_a_login(2, "carrier"), "auth_rejected"),
+    ],
+)
+async def test_a_trunk_that_refuses_us_altogether_gets_no_more_calls(
+    carriers: Carriers, scenario: str, why: str
+) -> None:
+    async with carriers.dialer(scenario) as (bench, dialer):
+        first = await bench.call(NUMBER, sandbox=False, owner="main.live")
+        await bench.final(first)
+        [problem] = dialer.problems()
+        soon = now() + timedelta(seconds=1)
+        second = await bench.final(await bench.call(NUMBER, sandbox=False, owner="main.live", valid_until=soon))
+
+    assert why in problem
+    assert second.status is Status.EXPIRED
+    assert carriers.invites() == {"a": 1}

@@ -9,7 +9,17 @@ from sip.trunk import Trunk
 from tests.dialer_bench import SANDBOX
 from tests.voice_values import an_intake
 from voice.routing import Admin, TrunkState
-from voice.trunks import DOWN_S, FAILURES, OPEN_S, PREPARE_MOST, TrunkDoor, may_carry
+from voice.trunks import (
+    DOWN_S,
+    FAILURES,
+    LATELY,
+    OPEN_S,
+    PREPARE_MOST,
+    RETRY_AFTER_MOST_S,
+    STOPPED_S,
+    TrunkDoor,
+    may_carry,
+)
 
 LIVE = Trunk("live", "Live", SANDBOX.uris, cps=5.0)
 CALL = an_intake(1).calls[0]
@@ -49,6 +59,61 @@ def test_a_trunk_that_does_not_answer_rests_and_is_then_tried_with_one_call() ->
     assert door.room(FAILURES + OPEN_S + 1) == 0
     door.went("user_busy", FAILURES + 2 * OPEN_S)
     assert door.room(FAILURES + 3 * OPEN_S) == 5
+
+
+@pytest.mark.parametrize(("asked_s", "rests_s"), [(7, 7), (86_400, RETRY_AFTER_MOST_S)])
+def test_a_trunk_that_asks_for_rest_gets_it_within_reason(asked_s: int, rests_s: float) -> None:
+    door = TrunkDoor(LIVE, SimulatedLine())
+
+    door.went("trunk_failure", 0.0, code=503, retry_after_s=asked_s)
+    door.went("user_busy", 1.0)  # was on its way; the trunk's word holds
+
+    assert "Retry-After" in door.state(rests_s - 0.1).why_down
+    assert door.room(rests_s - 0.1) == 0
+    assert door.room(rests_s) == 1
+    door.went("user_busy", rests_s)
+    assert door.room(rests_s) == 5
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "why"),
+    [("auth_failed", 401, "auth_rejected"), ("carrier_credit", 402, "no credit at the carrier")],
+)
+def test_a_trunk_that_refuses_our_login_stops_until_the_operator_or_five_minutes(
+    cause: str, code: int, why: str
+) -> None:
+    door = TrunkDoor(LIVE, SimulatedLine())
+
+    door.went(cause, 0.0, code=code)
+
+    assert door.state(STOPPED_S - 1).why_down == why
+    assert door.room(STOPPED_S) == 1
+    door.went(cause, STOPPED_S, code=code)
+    assert door.room(STOPPED_S + 1) == 0
+    door.forgive()
+    assert door.room(STOPPED_S + 1) == 5
+
+
+def test_one_forbidden_destination_stops_nothing_and_forbidden_calls_one_after_the_other_do() -> None:
+    door = TrunkDoor(LIVE, SimulatedLine())
+    for at in range(LATELY):
+        door.went("forbidden" if at % 2 else "user_busy", float(at), code=403)
+    assert (door.barred, door.room(float(LATELY)) > 0) == (False, True)
+
+    for at in range(LATELY, LATELY + 2):
+        door.went("forbidden", float(at), code=403)
+
+    assert door.barred
+    assert door.state(LATELY + 2.0).why_down == "most calls are forbidden (403)"
+
+
+def test_the_catch_all_phone_may_say_all_of_that_on_request() -> None:
+    door = TrunkDoor(replace(SANDBOX, cps=5.0), SimulatedLine())
+
+    door.went("auth_failed", 0.0, code=401)
+    door.went("trunk_failure", 0.0, code=503, retry_after_s=60)
+
+    assert door.room(0.0) > 0
 
 
 def test_failures_of_people_do_not_close_a_trunk() -> None:
