@@ -173,7 +173,7 @@ class Dialer:
                 await self._turn_away(state, lease, found)
                 continue
             why = because(found, lease.call.tried)
-            dispatch = Dispatch(self._desk, lease, door, why, functools.partial(self._ways, state))
+            dispatch = Dispatch(self._desk, lease, door, why, functools.partial(self._ways, state), self._lease_s)
             state.holding[lease.call.call_id] = dispatch
             self._own(self._carry(state, dispatch), f"call {lease.call.call_id}")
 
@@ -239,7 +239,7 @@ class Dialer:
             await asyncio.sleep(self._lease_s / 3)
 
     async def _extend(self, state: LaneState) -> None:
-        held = list(state.holding)
+        held = {call_id: dispatch.seat for call_id, dispatch in state.holding.items()}
         if not held:
             return
         for call_id, intent in await self._desk.store.extend(state.lane, held, self._lease_s):

@@ -90,13 +90,18 @@ Ways = Callable[[Wanted], Sequence[Candidate]]
 class Dispatch:
     """Owned by one task of the dialer. `wish`, `shut_down` and `adopt` may be called at any moment."""
 
-    def __init__(self, desk: Desk, lease: Lease, door: TrunkDoor, why: str, ways: Ways) -> None:
-        """`why` this trunk; `ways`: the others, when it turns out that it does not take the call."""
+    def __init__(self, desk: Desk, lease: Lease, door: TrunkDoor, why: str, ways: Ways, lease_s: float) -> None:
+        """`why` this trunk; `ways`: the others, when it turns out that it does not take the call.
+
+        `lease_s`: so long a seat on the trunk is ours before somebody has to extend it.
+        """
         self._desk = desk
         self._lease = lease
         self._door = door
         self._why = why
         self._ways = ways
+        self._lease_s = lease_s
+        self.seat: str | None = None  # the trunk on which we hold one
         self._canceled = lease.intent is Intent.CANCEL
         self._stopping = False
         self._committed = False
@@ -154,6 +159,8 @@ class Dispatch:
             return Went.STALE
         finally:
             self._prepared()
+            if self.seat is not None:
+                self._door.freed()
             if self._timer:
                 self._timer.cancel()
 
@@ -178,12 +185,32 @@ class Dispatch:
             invite = invite_for(self.call, self.message, self._door.trunk)
         except CannotDial as no:
             return await self._end(self._never(no.cause))
-        await asyncio.sleep(self._door.turn(self._desk.clock.monotonic()))
+        if not await self._wait_for_a_seat():
+            return await self._give_back(NO_LINE_S)
         if objection := self._objection():
+            await self._leave_seat()
             return await self._end(objection)
         if self._stopping:
+            await self._leave_seat()
             return await self._give_back(0.0)
         return await self._dial(audio, invite)
+
+    async def _wait_for_a_seat(self) -> bool:
+        """A channel and our turn, counted over all dialers; False when there is none, or nobody can say."""
+        door, seats, clock = self._door, self._desk.store.seats, self._desk.clock
+        try:
+            seat = await seats.take(door.trunk, self.call.call_id, self._lease_s)
+        except Unavailable:
+            return False
+        door.seated(seat, clock.monotonic())
+        if seat.taken:
+            self.seat = door.trunk.id
+            await asyncio.sleep(seat.wait_s)
+        return seat.taken
+
+    async def _leave_seat(self) -> None:
+        with contextlib.suppress(Unavailable):  # then it lapses
+            await self._desk.store.seats.leave(self._door.trunk.id, self.call.call_id)
 
     def _objection(self) -> Ending | None:
         """Why this call ends here and now, without a dial."""
@@ -224,6 +251,7 @@ class Dispatch:
             await desk.journal.dialed(self.call, self.writer.epoch, fact)
         except OSError:
             log.exception("journal not written: nothing is dialled")
+            await self._leave_seat()
             return await self._give_back(DOWN_S)
         self._committed = True
         script = self.message.script

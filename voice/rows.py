@@ -8,7 +8,7 @@ from messaging.clock import to_ms
 from voice.calls import Call
 from voice.codec import from_json, to_json
 from voice.messages import Message, Outcome, Recipient
-from voice.store import CallEvent, Delivery, Intent, Lease, Successor
+from voice.store import CallEvent, Delivery, Ended, Intent, Lane, Lease, Successor
 
 
 def call_args(call: Call, event: CallEvent) -> tuple[str, ...]:
@@ -42,3 +42,12 @@ def lease_of(row: Sequence[Any]) -> Lease:
 def recipient_of(index: int, row: str) -> Recipient:
     number, outcome, call_ids = json.loads(row)
     return Recipient(index, number, Outcome(outcome), tuple(call_ids))
+
+
+def ending_field(ended: Ended) -> str:
+    return f"{ended.lane}:{ended.status}:{ended.cause}"
+
+
+def ended_of(field: str) -> Ended:
+    lane, status, cause = field.split(":")
+    return Ended(Lane(lane), status, cause)

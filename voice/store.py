@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from voice.calls import Call
 from voice.messages import Message, Outcome, Recipient, Tally
+from voice.seats import Seats
 
 # A call past the point of no return whose lease ran out is first left to its own host, which may be back with a journal
 # that knows the true result. With a lease of 15 s that keeps "final within 60 s".
@@ -195,6 +196,9 @@ class CallPage:
 
 
 class CallStore(Protocol):
+    @property
+    def seats(self) -> Seats: ...
+
     # -- the API writes intent
     async def accept(self, intake: Intake) -> Accepted:
         """All or nothing, in one script. Raises IdempotencyMismatch when the key was used with another body."""
@@ -218,8 +222,8 @@ class CallStore(Protocol):
         needed for each; what must be ended without a line comes by `overdue`."""
         ...
 
-    async def extend(self, lane: Lane, call_ids: Sequence[str], lease_s: float) -> Sequence[tuple[str, Intent]]:
-        """Keep holding; answers with the wishes left for them."""
+    async def extend(self, lane: Lane, held: Mapping[str, str | None], lease_s: float) -> Sequence[tuple[str, Intent]]:
+        """Keep holding; answers with the wishes left for them. `held`: call id -> the trunk on which it has a seat."""
         ...
 
     async def release(self, lease: Lease, delay_s: float) -> None:

@@ -10,12 +10,14 @@ from sip.line import Line
 from sip.trunk import Trunk
 from voice.calls import Call
 from voice.routing import Admin, TrunkState
+from voice.seats import Seat
 
 PREPARE_MOST = 8  # calls per trunk between lease and INVITE: enough to hide the rendering, few enough to give back
 PREPARE_S = 1.0  # and never more than leave within so long
 FAILURES = 5  # of the trunk itself, within FAILURES_S, open the breaker
 FAILURES_S = 10.0
 OPEN_S = 10.0  # then one call tries again
+FULL_S = 0.25  # between two questions whether another dialer left a channel
 DOWN_S = 5.0  # no line process could start
 RETRY_AFTER_MOST_S = 300.0  # a trunk may ask for longer; nobody checks what it says, so it is not believed
 STOPPED_S = 300.0  # after a refused login, or no credit: then one call tries again, unless the operator was sooner
@@ -35,6 +37,8 @@ class TrunkDoor:
     admin: Admin = Admin.ENABLED
     preparing: int = 0
     next_at: float = 0.0  # pace: the next INVITE leaves then
+    open: int | None = None  # seats that nobody holds; None: not heard yet
+    ask_at: float = 0.0
     down_until: float = 0.0
     why_down: str = ""
     failures: deque[float] = field(default_factory=lambda: deque(maxlen=FAILURES))
@@ -48,17 +52,31 @@ class TrunkDoor:
         free = min(capacity.free, self.trunk.channels - capacity.busy) - self.preparing
         paced = max(1, int((PREPARE_S - max(0.0, self.next_at - now)) * self.trunk.cps)) - self.preparing
         trial = 1 - self.preparing if self.why_down else free
-        return max(0, min(free, paced, trial, PREPARE_MOST - self.preparing))
+        return max(0, min(free, paced, trial, self._shared(now), PREPARE_MOST - self.preparing))
+
+    def _shared(self, now: float) -> int:
+        """What the other dialers left, as we last heard; when it was nothing, one call asks again now and then."""
+        if self.open is None:
+            return PREPARE_MOST
+        asking = 1 - self.preparing if now >= self.ask_at else 0
+        return max(self.open - self.preparing, asking)
 
     def state(self, now: float) -> TrunkState:
         """As routing wants to know it."""
         return TrunkState(self.trunk, self.admin, self.why_down if now < self.down_until else "", self.room(now))
 
-    def turn(self, now: float) -> float:
-        """Take the next place in the pace; seconds to wait for it. Even spacing: never two in one interval."""
-        at = max(now, self.next_at)
-        self.next_at = at + 1.0 / self.trunk.cps
-        return at - now
+    def seated(self, seat: Seat, now: float) -> None:
+        """What the store said of the trunk's channels and pace, all dialers together."""
+        self.open = self.trunk.channels - seat.used
+        if seat.taken:
+            self.next_at = now + seat.wait_s + 1.0 / self.trunk.cps
+        else:
+            self.ask_at = now + FULL_S
+
+    def freed(self) -> None:
+        """A seat of ours is free again."""
+        if self.open is not None:
+            self.open += 1
 
     @property
     def barred(self) -> bool:

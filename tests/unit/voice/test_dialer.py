@@ -205,7 +205,7 @@ async def _asked(bench: Bench) -> bool:
 
 async def _wished(bench: Bench, call_id: str) -> bool:
     """The wish has had its time to reach the dialer: what comes next is its heartbeat or its wake-up."""
-    return [intent for _, intent in await bench.store.extend(Lane.SANDBOX, [call_id], 15.0)] == [Intent.CANCEL]
+    return [intent for _, intent in await bench.store.extend(Lane.SANDBOX, {call_id: None}, 15.0)] == [Intent.CANCEL]
 
 
 async def test_a_ringing_call_is_canceled_on_request(bench: Bench) -> None:

@@ -9,9 +9,11 @@ from sip.trunk import Trunk
 from tests.dialer_bench import SANDBOX
 from tests.voice_values import an_intake
 from voice.routing import Admin, TrunkState
+from voice.seats import Seat
 from voice.trunks import (
     DOWN_S,
     FAILURES,
+    FULL_S,
     LATELY,
     OPEN_S,
     PREPARE_MOST,
@@ -25,13 +27,24 @@ LIVE = Trunk("live", "Live", SANDBOX.uris, cps=5.0)
 CALL = an_intake(1).calls[0]
 
 
-def test_places_in_the_pace_are_evenly_spaced() -> None:
+def test_what_other_dialers_hold_is_no_room_and_one_call_asks_now_and_then() -> None:
+    door = TrunkDoor(replace(LIVE, cps=100.0, channels=10), SimulatedLine())
+
+    door.seated(Seat(True, 7), 0.0)
+    assert door.room(0.0) == 3
+    door.seated(Seat(False, 10), 0.0)
+    assert (door.room(FULL_S / 2), door.room(FULL_S)) == (0, 1)
+    door.freed()
+    door.freed()
+    assert door.room(0.0) == 2
+
+
+def test_a_pace_that_is_spent_by_others_leaves_room_for_few() -> None:
     door = TrunkDoor(LIVE, SimulatedLine())
 
-    waits = [door.turn(100.0) for _ in range(6)]
+    door.seated(Seat(True, 1, wait_s=0.3), 0.0)
 
-    assert waits == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    assert door.turn(200.0) == 0.0
+    assert door.room(0.0) == 2
 
 
 def test_room_is_bounded_by_lines_channels_pace_and_what_is_being_prepared() -> None:
