@@ -17,6 +17,7 @@ from messaging.deliveries import Deliveries
 from messaging.guard import judge_url
 from messaging.store import durability
 from sip.sandbox.scripts import MAGIC
+from sip.trunk import Trunk
 from voice import compose
 from voice.api.parts import Api, Check
 from voice.caller_ids import caller_ids
@@ -25,7 +26,9 @@ from voice.figures import Figures
 from voice.installation import pepper
 from voice.preflight import naming
 from voice.presence import Presence
+from voice.routing import TrunkState
 from voice.sending import Sending
+from voice.simulating import merged
 from voice.version import pjsip_version, tocsin_version
 
 VOICE_LOOKED_AT_S = 60.0  # a render is not free: once a minute is often enough to know that a voice works
@@ -57,6 +60,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),
+        routes=_routes(trunks, presence),
         magic=[{"number": number, "does": script.title} for number, script in MAGIC.items()],
         figures=Figures(store, presence, Deliveries(redis, settings.store.prefix), _owners(settings)).collect,
         version=tocsin_version(),
@@ -70,6 +74,13 @@ def _owners(settings: Settings) -> tuple[str, ...]:
 def _refusal(settings: Settings) -> Callable[[str, bool], str | None]:
     policies = {sandbox: compose.webhook_policy(settings, sandbox=sandbox) for sandbox in (False, True)}
     return lambda url, sandbox: judge_url(url, policies[sandbox])
+
+
+def _routes(trunks: Sequence[Trunk], presence: Presence) -> Callable[[], Awaitable[tuple[TrunkState, ...]]]:
+    async def routes() -> tuple[TrunkState, ...]:
+        return merged(trunks, [dialer.get("routes", {}) for dialer in await presence.present("dialer")])
+
+    return routes
 
 
 def _recording(folder: Path) -> Callable[[Call], Awaitable[Path | None]]:

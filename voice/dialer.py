@@ -110,6 +110,11 @@ class Dialer:
         """Calls held now."""
         return sum(len(state.holding) for state in self._lanes.values())
 
+    def states(self) -> tuple[TrunkState, ...]:
+        """Every trunk as routing sees it now."""
+        now = self._desk.clock.monotonic()
+        return tuple(one for state in self._lanes.values() for one in state.states(now))
+
     def problems(self) -> tuple[str, ...]:
         """Why calls of a lane wait, in words for the readiness page; empty when nothing is wrong."""
         now = self._desk.clock.monotonic()

@@ -36,6 +36,7 @@ from voice.phone import Listener
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
 from voice.presence import Presence
 from voice.recovery import recover
+from voice.simulating import said
 
 
 def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> None:
@@ -214,6 +215,7 @@ def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Ca
             "pid": os.getpid(),
             "busy": dialer.busy,
             "problems": list(dialer.problems()),
+            "routes": {state.trunk.id: said(state) for state in dialer.states()},
             "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
             "busy_lines": {trunk_id: line.capacity().busy for trunk_id, (_, line) in lines.items()},
             "lines": [

@@ -146,7 +146,7 @@ def _objection(  # a list of rules, in the order in which a person would name th
         (state.admin is Admin.DRAINING, Skip.DRAINING, "it takes no new calls"),
         (not is_open(trunk.schedule, now), Skip.CLOSED, "its schedule says closed"),
         (bool(state.why_down), Skip.DOWN, state.why_down),
-        (state.free < 1, Skip.FULL, f"its {trunk.channels} channels are taken"),
+        (state.free < 1, Skip.FULL, "none of its channels and no place in its pace is free"),
     )
     return next(((skip, why) for wrong, skip, why in rules if wrong), (None, ""))
 

@@ -5,6 +5,6 @@ server.py     the HTTP server around it: header limits, draining first
 sendvoice.py  the 9bits door        calls.py   one programmable call     events.py  its story, also live
 media.py  sandbox.py  admin.py  health.py                                the side doors
 reading.py   bytes -> typed request      schemas.py  what a request may contain     asking.py  -> voice.sending.Request
-once.py       Idempotency-Key             replies.py  what answers look like
+once.py       Idempotency-Key             replies.py  what answers look like      routes.py  which way a call would take
 openapi.py    the description             reference.py  /docs, made from it
 """

@@ -7,11 +7,20 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.routing import APIRoute
 
 from messaging.http import Doorkeeper, Reading, install_error_handlers
-from voice.api import admin, calls, events, health, media, reference, sandbox, sendvoice
+from voice.api import admin, calls, events, health, media, reference, routes, sandbox, sendvoice
 from voice.api.openapi import describe
 from voice.api.parts import Api
 
-ROUTERS = (sendvoice.router, calls.router, events.router, media.router, sandbox.router, admin.router, health.router)
+ROUTERS = (
+    sendvoice.router,
+    calls.router,
+    events.router,
+    media.router,
+    routes.router,
+    sandbox.router,
+    admin.router,
+    health.router,
+)
 
 
 def create_app(parts: Api) -> FastAPI:

@@ -21,6 +21,7 @@ from messaging.ids import is_call_id, parse_ref_id
 from voice.api.reading import known_query
 from voice.calls import Call
 from voice.messages import Callback, CallbackFormat
+from voice.routing import TrunkState
 from voice.sending import Sender, Sending
 from voice.store import CallStore
 
@@ -91,6 +92,10 @@ async def _no_recording(call: Call) -> Path | None:
     return None
 
 
+async def _no_trunks() -> tuple[TrunkState, ...]:
+    return ()
+
+
 FOLLOWERS_MOST = 100  # streams and waits of one account in this process: each holds a connection to the store
 
 
@@ -109,6 +114,7 @@ class Api:
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
+    routes: Callable[[], Awaitable[tuple[TrunkState, ...]]] = _no_trunks  # as all dialers say they are
     magic: Sequence[Mapping[str, Any]] = ()  # the catch-all phone's table: number, does
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     figures: Callable[[], Awaitable[Collector]] | None = None  # of the whole service, read at each scrape
