@@ -13,6 +13,7 @@ child.py      a line process's main loop        lastwords.py  what it writes whe
 exchange.py   the calls in it: commands in, events out      legs.py       one call: what is due, how it ended
 engine.py     PJSIP: the only file that imports pjsua2      pjsettings.py, selfcheck.py  its settings; may it dial?
 messages.py   what a SIP message says (pure)    quality.py  the E-model (pure)    recording.py  two sides, one WAV
+options.py    is somebody there: one OPTIONS request
 simulated.py  SimulatedLine, the twin of Lines  callee.py     who is at the other end of it
 sandbox/      the catch-all phone: a real SIP callee
 """

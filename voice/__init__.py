@@ -20,6 +20,7 @@ figures.py    the operator's numbers, counted at scrape
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
 simulating.py which way a call would take (pure)
+health.py     is a trunk there: N misses, M answers
 failover.py   may the next trunk be tried (pure)                seats.py limits.py  channels and pace over all dialers
 version.py    which Tocsin, which PJSIP
 """

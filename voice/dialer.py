@@ -15,6 +15,7 @@ from sip.trunk import Trunk
 from voice.calls import Ending, Status
 from voice.dispatch import Desk, Dispatch, Went
 from voice.endings import lost, outcome_of, without_leg
+from voice.health import watch
 from voice.routing import Admin, Candidate, TrunkState, Wanted, because, candidates, never, wanted_by
 from voice.store import Intent, Lane, Lease
 from voice.trunks import TrunkDoor
@@ -70,6 +71,8 @@ class Dialer:
         self._lease_s = lease_s
         self._drain_s = drain_s
         self._lanes = {lane: LaneState(lane) for lane in Lane}
+        self._running = False
+        self._watching: dict[int, asyncio.Task[None]] = {}  # by the identity of the door
         self.reload(lines, idle)
         # The duties look at these, too: a client that swallows a cancellation must not keep the process.
         self._stopping = asyncio.Event()
@@ -96,6 +99,22 @@ class Dialer:
             state.doors = tuple(door for door in doors if Lane.of(door.trunk.sandbox) is lane)
             state.idle = tuple(one for one in resting if Lane.of(one.trunk.sandbox) is lane)
             state.nudged.set()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Ping the trunks that want it. A door that stays keeps its watch, and what it found."""
+        pinged = {
+            id(door): door
+            for state in self._lanes.values()
+            for door in state.doors
+            if door.trunk.options_ping and door.trunk.enabled
+        }
+        for gone in self._watching.keys() - (pinged.keys() if self._running else ()):
+            self._watching.pop(gone).cancel()
+        for one, door in pinged.items():
+            if self._running and one not in self._watching and door.trunk.options_ping:
+                watching = watch(door.trunk, door.trunk.options_ping, door.pinged)
+                self._watching[one] = asyncio.create_task(watching, name=f"pinging {door.trunk.id}")
 
     def forgive(self, trunk_id: str) -> None:
         """The operator says that the trunk is mended: it takes calls again at once, whatever it answered before."""
@@ -119,10 +138,10 @@ class Dialer:
         """Why calls of a lane wait, in words for the readiness page; empty when nothing is wrong."""
         now = self._desk.clock.monotonic()
         found = [
-            f"trunk {door.trunk.id} is down: {door.why_down}"
+            f"trunk {door.trunk.id} is down: {why}"
             for state in self._lanes.values()
             for door in state.doors
-            if door.why_down and now < door.down_until
+            if (why := door.down(now))
         ]
         if not any(door.trunk.enabled for door in self._lanes[Lane.LIVE].doors):
             found.append("no live trunk: calls of live keys wait until they expire")
@@ -135,6 +154,15 @@ class Dialer:
         self._stopping.set()
 
     async def run(self) -> None:
+        self._running = True
+        self._watch()
+        try:
+            await self._work()
+        finally:
+            self._running = False
+            self._watch()
+
+    async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             duties = [tasks.create_task(self._heartbeat(), name="heartbeat")]
             for state in self._lanes.values():

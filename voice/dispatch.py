@@ -26,6 +26,7 @@ from voice.calls import Call, Dialed, Ending, KeyPressed, NotDialed, Rang, Statu
 from voice.endings import in_public, lost, moment, of_leg, outcome_of, without_audio, without_leg
 from voice.failover import may_go_on, next_hop
 from voice.flows import begin, step
+from voice.health import reachable
 from voice.invite import CannotDial, Invite, invite_for, with_sip_call_id
 from voice.journal import Journal
 from voice.messages import Message, Outcome
@@ -182,7 +183,7 @@ class Dispatch:
         if audio is None:
             return await self._give_back(0.0)
         try:
-            invite = invite_for(self.call, self.message, self._door.trunk)
+            invite = invite_for(self.call, self.message, reachable(self._door.trunk, self._door.targets))
         except CannotDial as no:
             return await self._end(self._never(no.cause))
         if not await self._wait_for_a_seat():

@@ -1,14 +1,16 @@
 """A trunk as this dialer sees it: pace, free lines, a breaker for one that does not answer. Who goes where: routing."""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from messaging.accounts import Mode, owner_mode
 from messaging.numbers import is_magic
 from sip.causes import Cause
 from sip.line import Line
-from sip.trunk import Trunk
+from sip.trunk import Trunk, TrunkUri
 from voice.calls import Call
+from voice.health import Target, why_down
 from voice.routing import Admin, TrunkState
 from voice.seats import Seat
 
@@ -41,12 +43,13 @@ class TrunkDoor:
     ask_at: float = 0.0
     down_until: float = 0.0
     why_down: str = ""
+    targets: Mapping[TrunkUri, Target] = field(default_factory=dict)  # as the pings found them
     failures: deque[float] = field(default_factory=lambda: deque(maxlen=FAILURES))
     forbidden: deque[bool] = field(default_factory=lambda: deque(maxlen=LATELY))  # was it a 403: the latest calls
 
     def room(self, now: float) -> int:
         """How many calls may be leased for it now."""
-        if not self.trunk.enabled or self.admin is not Admin.ENABLED or now < self.down_until:
+        if not self.trunk.enabled or self.admin is not Admin.ENABLED or self.down(now):
             return 0
         capacity = self.line.capacity()
         free = min(capacity.free, self.trunk.channels - capacity.busy) - self.preparing
@@ -63,7 +66,14 @@ class TrunkDoor:
 
     def state(self, now: float) -> TrunkState:
         """As routing wants to know it."""
-        return TrunkState(self.trunk, self.admin, self.why_down if now < self.down_until else "", self.room(now))
+        return TrunkState(self.trunk, self.admin, self.down(now), self.room(now))
+
+    def down(self, now: float) -> str:
+        """Why no call leaves by it now; empty: nothing is known against it."""
+        return self.why_down if now < self.down_until else why_down(self.targets, self.trunk.options_ping)
+
+    def pinged(self, targets: Mapping[TrunkUri, Target]) -> None:
+        self.targets = targets
 
     def seated(self, seat: Seat, now: float) -> None:
         """What the store said of the trunk's channels and pace, all dialers together."""
