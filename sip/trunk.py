@@ -150,7 +150,7 @@ class Failover:
     are never another trunk's business, whatever stands here.
     """
 
-    on: tuple[str, ...] = ()  # empty: what the outcome table calls next_trunk
+    on: tuple[str, ...] = ()  # more than what the outcome table calls next_trunk; silence by its cause only
     never_on: tuple[str, ...] = ()
     max_hops: int = 3
     total_budget_ms: int = 30_000  # from the first INVITE to the last one

@@ -128,6 +128,14 @@ def refuses(status: str, *headers: str) -> str:
     return scenario(recv("INVITE"), send(status, *headers), recv("ACK"))
 
 
+def answers_options(status: str) -> str:
+    return scenario(recv("OPTIONS"), send(status))
+
+
+def rings_then_refuses(first: str, status: str, *, sdp_port: int | None = None) -> str:
+    return scenario(recv("INVITE"), send(first, sdp_port=sdp_port), pause(200), send(status), recv("ACK"))
+
+
 def rings_for_ever() -> str:
     return scenario(
         recv("INVITE"),
@@ -226,8 +234,10 @@ class Message:
 class Sipp:
     """`async with Sipp(scenario, tmp_path) as carrier:`; listens on `carrier.port`."""
 
-    def __init__(self, xml: str, directory: Path, *options: str) -> None:
+    def __init__(self, xml: str, directory: Path, *options: str, network: str = "udp") -> None:
+        """`network`: udp or tcp; SIPp itself is told by `options` (-t t1)."""
         self.port = free_port(socket.SOCK_DGRAM)
+        self._network = network
         self._directory, self._xml, self._options = directory, xml, options
         self._log = directory / f"sipp-{self.port}.log"
         self._process: asyncio.subprocess.Process | None = None
@@ -255,15 +265,23 @@ class Sipp:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        await until(lambda: process.returncode is not None or _udp_port_is_used(self.port))
+        await until(lambda: process.returncode is not None or _port_is_used(self._network, self.port))
         return process.returncode is None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Gone, as a carrier whose machine went off."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+    async def start(self) -> None:
+        """Back, on the same port."""
+        assert await self._listens()
 
     def messages(self) -> list[Message]:
         """Everything so far, oldest first."""
@@ -287,9 +305,9 @@ class Sipp:
         return dict(found)
 
 
-def _udp_port_is_used(port: int) -> bool:
+def _port_is_used(network: str, port: int) -> bool:
     wanted = f":{port:04X} "
-    return any(wanted in line for line in Path("/proc/net/udp").read_text().splitlines())
+    return any(wanted in line for line in Path(f"/proc/net/{network}").read_text().splitlines())
 
 
 # -- RTP

@@ -10,7 +10,7 @@ telling.py    the event of a step and its webhooks (pure)       endings.py   how
 store.py      CallStore port    store_valkey.py keys.py rows.py lua/  the real one    store_memory.py  its twin
 codec.py      a value <-> its JSON                              writing.py   facts to the store, in order, repeated
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
-invite.py     what goes on the wire (pure)                      trunks.py    which trunk, and when: pace, breaker
+invite.py     what goes on the wire (pure)                      trunks.py    a trunk of this dialer: pace, breaker
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
 phone.py      the process around the catch-all phone            retention.py  recordings have a life
 api/          FastAPI, and nothing else knows it                cli/         the tocsin command
@@ -24,5 +24,8 @@ trunk_entry.py  one of them, and the errors about it            trunk_plan.py   
 sealing.py    secrets at rest
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
+simulating.py which way a call would take (pure)
+health.py     is a trunk there: N misses, M answers
+failover.py   may the next trunk be tried (pure)                seats.py limits.py  channels and pace over all dialers
 version.py    which Tocsin, which PJSIP
 """

@@ -29,7 +29,9 @@ from voice.installation import pepper
 from voice.orders import LiveTrunk
 from voice.preflight import naming
 from voice.presence import Presence
+from voice.routing import TrunkState
 from voice.sending import Sending
+from voice.simulating import merged
 from voice.trunk_book import TrunkBook
 from voice.version import pjsip_version, tocsin_version
 
@@ -72,6 +74,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks.now, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),
+        routes=_routes(trunks, presence),
         magic=[{"number": number, "does": script.title} for number, script in MAGIC.items()],
         figures=Figures(store, presence, Deliveries(redis, settings.store.prefix), _owners(settings)).collect,
         version=tocsin_version(),
@@ -108,6 +111,13 @@ def _owners(settings: Settings) -> tuple[str, ...]:
 def _refusal(settings: Settings) -> Callable[[str, bool], str | None]:
     policies = {sandbox: compose.webhook_policy(settings, sandbox=sandbox) for sandbox in (False, True)}
     return lambda url, sandbox: judge_url(url, policies[sandbox])
+
+
+def _routes(trunks: _TrunksNow, presence: Presence) -> Callable[[], Awaitable[tuple[TrunkState, ...]]]:
+    async def routes() -> tuple[TrunkState, ...]:
+        return merged(trunks.now, [dialer.get("routes", {}) for dialer in await presence.present("dialer")])
+
+    return routes
 
 
 def _recording(folder: Path) -> Callable[[Call], Awaitable[Path | None]]:

@@ -25,8 +25,10 @@ _OF_OURS = re.compile(
 _SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value, Cause.SECURITY_REQUIRED.value})
 
 
-def of_leg(call: Call, message: Message, ended: Ended, trunk: Trunk | None, heard_from_pct: int) -> Ending:
-    """The ending of a call that had a leg. `call` as it stood when `ended` arrived."""
+def of_leg(
+    call: Call, message: Message, ended: Ended, trunk: Trunk | None, heard_from_pct: int, *, barred: bool = False
+) -> Ending:
+    """The ending of a call that had a leg. `call` as it stood when `ended` arrived. `barred`: TrunkDoor.barred."""
     at = moment(ended.at)
     judged = outcomes.judge(
         ended,
@@ -37,6 +39,7 @@ def of_leg(call: Call, message: Message, ended: Ended, trunk: Trunk | None, hear
         talk_s=_seconds(call.answer_at, at),
         pause_ms=message.script.pause_ms,
         heard_pct=heard_from_pct,
+        barred=barred,
     )
     ending = _ending(judged, at, ended)
     if judged.cause not in _SILENT:

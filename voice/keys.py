@@ -33,6 +33,12 @@ class Keys:
     def wake(self, lane: Lane) -> str:
         return f"{self.prefix}wake:{lane}"
 
+    def seats(self, trunk_id: str) -> str:
+        return f"{self.prefix}seats:{trunk_id}"
+
+    def pace(self, trunk_id: str) -> str:
+        return f"{self.prefix}pace:{trunk_id}"
+
     def base(self, owner: str) -> str:
         return f"{self.prefix}{{{owner}}}:"
 

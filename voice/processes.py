@@ -38,6 +38,7 @@ from voice.phone import Listener
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
 from voice.presence import Presence
 from voice.recovery import recover
+from voice.simulating import said
 
 
 def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> None:
@@ -106,12 +107,15 @@ async def run_dialer(settings: Settings) -> None:
         lines: dict[str, tuple[Trunk, Line]] = {}
         book = compose.trunk_book(settings, redis)
         await compose.apply_trunk_file(settings, book)
-        for trunk in await compose.trunks(settings, book):
+        trunks = await compose.trunks(settings, book)
+        for trunk in trunks:
             lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
         await recover(desk, lambda: read_journals(last_words), by_id)
-        dialer = Dialer(desk, lines, holder=me, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s)
+        idle = [trunk for trunk in trunks if not trunk.enabled]
+        timing = settings.dialer
+        dialer = Dialer(desk, lines, idle=idle, holder=me, lease_s=timing.lease_s, drain_s=timing.drain_s)
         presence = Presence(redis, settings.store.prefix, clock)
         facts = _dialer_facts(dialer, lines)
         await compose.announced(stack, presence, "dialer", me, facts)
@@ -229,6 +233,7 @@ def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Ca
             "pid": os.getpid(),
             "busy": dialer.busy,
             "problems": list(dialer.problems()),
+            "routes": {state.trunk.id: said(state) for state in dialer.states()},
             "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
             "busy_lines": {trunk_id: line.capacity().busy for trunk_id, (_, line) in lines.items()},
             "lines": [

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from sip.causes import Cause
 from sip.trunk import CallerIdPolicy, Opening, Trunk
+from voice.calls import Call
+from voice.messages import Message
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -87,6 +89,11 @@ class Candidate:
     why: str = ""
 
 
+def wanted_by(call: Call, message: Message) -> Wanted:
+    """What this call asks of a trunk."""
+    return Wanted(call.to_number, call.from_number, call.sandbox, call.call_id, message.trunk_id, call.tried)
+
+
 def candidates(states: Iterable[TrunkState], wanted: Wanted, now: datetime) -> tuple[Candidate, ...]:
     """Every trunk: those that can carry the call, best first; then the others, each with its reason. `now`: aware."""
     looked = [(_candidate(state, wanted, now), state.trunk) for state in states]
@@ -104,6 +111,17 @@ def never(found: Sequence[Candidate]) -> Cause | None:
         return None
     causes = [_NEVER[one.skip] for one in found if one.skip in _NEVER]
     return causes[0] if causes else Cause.GEO_BLOCKED  # no trunk goes there
+
+
+def because(found: Sequence[Candidate], tried: Sequence[str] = ()) -> str:
+    """Why the first of them carries the call, in a few words for its record."""
+    first, *others = (one for one in found if one.skip is None)
+    after = f"after {', '.join(tried)}: " if tried else ""
+    if not others:
+        return f"{after}the only one that can"
+    if len(first.prefix) > max(len(one.prefix) for one in others):
+        return f"{after}longest prefix {first.prefix}"
+    return f"{after}first of {1 + len(others)} by priority and weight"
 
 
 def _candidate(state: TrunkState, wanted: Wanted, now: datetime) -> Candidate:
@@ -128,7 +146,7 @@ def _objection(  # a list of rules, in the order in which a person would name th
         (state.admin is Admin.DRAINING, Skip.DRAINING, "it takes no new calls"),
         (not is_open(trunk.schedule, now), Skip.CLOSED, "its schedule says closed"),
         (bool(state.why_down), Skip.DOWN, state.why_down),
-        (state.free < 1, Skip.FULL, f"its {trunk.channels} channels are taken"),
+        (state.free < 1, Skip.FULL, "none of its channels and no place in its pace is free"),
     )
     return next(((skip, why) for wrong, skip, why in rules if wrong), (None, ""))
 

@@ -8,6 +8,6 @@ why.py        why it ended so, and its SIP messages in five forms
 trunks.py     the trunk book             trunk_models.py  what its bodies look like
 media.py  sandbox.py  chaos.py  admin.py  health.py                      the side doors
 reading.py   bytes -> typed request      schemas.py  what a request may contain     asking.py  -> voice.sending.Request
-once.py       Idempotency-Key             replies.py  what answers look like
+once.py       Idempotency-Key             replies.py  what answers look like      routes.py  which way a call would take
 openapi.py    the description             reference.py  /docs, made from it
 """

@@ -7,7 +7,21 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.routing import APIRoute
 
 from messaging.http import Doorkeeper, Reading, install_error_handlers
-from voice.api import admin, calls, chaos, events, finding, health, media, reference, sandbox, sendvoice, trunks, why
+from voice.api import (
+    admin,
+    calls,
+    chaos,
+    events,
+    finding,
+    health,
+    media,
+    reference,
+    routes,
+    sandbox,
+    sendvoice,
+    trunks,
+    why,
+)
 from voice.api.openapi import describe
 from voice.api.parts import Api
 
@@ -19,6 +33,7 @@ ROUTERS = (
     events.router,
     media.router,
     trunks.router,
+    routes.router,
     sandbox.router,
     chaos.router,
     admin.router,

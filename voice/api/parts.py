@@ -24,6 +24,7 @@ from voice.calls import Call
 from voice.chaos import ChaosBoard
 from voice.messages import Callback, CallbackFormat
 from voice.orders import LiveTrunk
+from voice.routing import TrunkState
 from voice.sending import Sender, Sending
 from voice.store import CallStore
 from voice.trunk_book import TrunkBook
@@ -95,6 +96,10 @@ async def _no_recording(call: Call) -> Path | None:
     return None
 
 
+async def _no_trunks() -> tuple[TrunkState, ...]:
+    return ()
+
+
 FOLLOWERS_MOST = 100  # streams and waits of one account in this process: each holds a connection to the store
 
 
@@ -118,6 +123,7 @@ class Api:
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
+    routes: Callable[[], Awaitable[tuple[TrunkState, ...]]] = _no_trunks  # as all dialers say they are
     magic: Sequence[Mapping[str, Any]] = ()  # the catch-all phone's table: number, does
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     figures: Callable[[], Awaitable[Collector]] | None = None  # of the whole service, read at each scrape

@@ -246,6 +246,25 @@ class ChaosOut(BaseModel):
     seed: int | None
 
 
+class RouteOut(BaseModel):
+    """One trunk's turn."""
+
+    trunk_id: str
+    position: int | None = Field(description="1 is the one that is taken; null: it cannot carry this call now.")
+    share: float = Field(description="Of `n` calls, the share that would leave by it.")
+    prefix: str = Field(description="The longest of its prefixes that the number begins with; empty: it has none.")
+    skipped: str | None = Field(examples=["down"])
+    why: str | None = Field(examples=["its schedule says closed"])
+
+
+class RoutesOut(BaseModel):
+    to_number: str
+    from_number: str | None
+    trunk_id: str | None = Field(description="The trunk that a call would leave by now; null: it would wait, or end.")
+    n: int
+    data: list[RouteOut]
+
+
 class CheckOut(BaseModel):
     ok: bool
     detail: str = Field(description="Empty without a key that may read.")

@@ -361,6 +361,18 @@ class ChaosIn(Shape):
     )
 
 
+class SimulateIn(Shape):
+    """POST /v1/routes/simulate: the call that looks for its way."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    to: Number = Field(examples=["12025550100"])
+    from_number: CallerId | None = Field(default=None, alias="from", description="Without it: your first caller id.")
+    trunk_id: TrunkId | None = None
+    n: Whole = Field(default=1, ge=1, le=1000, description="How many calls to draw, to see shares by weight.")
+    call_id: Annotated[str, StringConstraints(pattern=r"^call_[0-9A-HJKMNP-TV-Z]{26}$")] | None = None
+
+
 class PreviewIn(Shape):
     """POST /v1/tts/preview: what a person would hear."""
 
