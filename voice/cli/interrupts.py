@@ -7,8 +7,14 @@ from types import FrameType
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal that ends us. Not the very KeyboardInterrupt: when that one passes through an `exec` (each dataclass of
+    an import is made by one), `python -m` ends itself by SIGINT at its end, whoever caught it and whatever we return.
+    """
+
+
 class Interrupts:
-    """Until somebody says what `then` happens, a signal is a KeyboardInterrupt, which unwinds whatever is under way.
+    """Until somebody says what `then` happens, a signal is an `Interrupted`, which unwinds whatever is under way.
 
     asyncio's own handlers are not used: it puts the system's back when the loop closes, and the folder is removed
     after that.
@@ -31,5 +37,5 @@ class Interrupts:
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._then is None:
-            raise KeyboardInterrupt
+            raise Interrupted
         self._then()
