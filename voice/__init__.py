@@ -26,6 +26,8 @@ presence.py   who is there, as they say themselves              installation.py 
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
 simulating.py which way a call would take (pure)
 health.py     is a trunk there: N misses, M answers
+scoreboard.py how good a trunk is (pure)    scores.py  its marks, by the hour
+trunk_status.py the status of a trunk (pure)
 failover.py   may the next trunk be tried (pure)                seats.py limits.py  channels and pace over all dialers
 version.py    which Tocsin, which PJSIP
 """

@@ -11,11 +11,11 @@ import structlog
 from messaging.errors import Unavailable
 from sip.causes import Cause
 from sip.line import Line
-from sip.trunk import Trunk
+from sip.trunk import Trunk, TrunkUri
 from voice.calls import Ending, Status
 from voice.dispatch import Desk, Dispatch, Went
 from voice.endings import lost, outcome_of, without_leg
-from voice.health import watch
+from voice.health import Target, watch
 from voice.routing import Admin, Candidate, TrunkState, Wanted, because, candidates, never, wanted_by
 from voice.store import Intent, Lane, Lease
 from voice.trunks import TrunkDoor
@@ -133,6 +133,10 @@ class Dialer:
         """Every trunk as routing sees it now."""
         now = self._desk.clock.monotonic()
         return tuple(one for state in self._lanes.values() for one in state.states(now))
+
+    def targets(self) -> dict[str, Mapping[TrunkUri, Target]]:
+        """What the pings found, by trunk."""
+        return {door.trunk.id: door.targets for state in self._lanes.values() for door in state.doors}
 
     def problems(self) -> tuple[str, ...]:
         """Why calls of a lane wait, in words for the readiness page; empty when nothing is wrong."""

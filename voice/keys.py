@@ -39,6 +39,9 @@ class Keys:
     def pace(self, trunk_id: str) -> str:
         return f"{self.prefix}pace:{trunk_id}"
 
+    def score(self, trunk_id: str, hour: str) -> str:
+        return f"{self.prefix}score:{trunk_id}:{hour}"
+
     def base(self, owner: str) -> str:
         return f"{self.prefix}{{{owner}}}:"
 

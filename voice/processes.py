@@ -39,6 +39,7 @@ from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
 from voice.presence import Presence
 from voice.recovery import recover
 from voice.simulating import said
+from voice.trunk_status import said_of_targets
 
 
 def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> None:
@@ -233,6 +234,7 @@ def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Ca
             "pid": os.getpid(),
             "busy": dialer.busy,
             "problems": list(dialer.problems()),
+            "targets": {trunk_id: said_of_targets(targets) for trunk_id, targets in dialer.targets().items()},
             "routes": {state.trunk.id: said(state) for state in dialer.states()},
             "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
             "busy_lines": {trunk_id: line.capacity().busy for trunk_id, (_, line) in lines.items()},

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from voice.calls import Call
 from voice.messages import Message, Outcome, Recipient, Tally
+from voice.scoreboard import Scores
 from voice.seats import Seats
 
 # A call past the point of no return whose lease ran out is first left to its own host, which may be back with a journal
@@ -208,6 +209,9 @@ class CallPage:
 class CallStore(Protocol):
     @property
     def seats(self) -> Seats: ...
+
+    @property
+    def scores(self) -> Scores: ...
 
     # -- the API writes intent
     async def accept(self, intake: Intake) -> Accepted:

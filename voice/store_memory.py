@@ -14,6 +14,7 @@ from messaging.errors import IdempotencyMismatch
 from voice.calls import Call, Status
 from voice.limits import MemorySeats
 from voice.messages import Message, Outcome, Recipient, Tally
+from voice.scores import MemoryScores
 from voice.store import (
     ORPHAN_GRACE_S,
     Accepted,
@@ -69,6 +70,7 @@ class MemoryCallStore:
         self._changed = asyncio.Condition()
         self._wishes = dict.fromkeys(Lane, 0)  # counts what `wait` waits for
         self._seen = dict.fromkeys(Lane, 0)
+        self.scores = MemoryScores()
         self.seats = MemorySeats(self._now_s)
         self.outbox: dict[str, Delivery] = {}  # what the courier would send, by delivery_id
 
@@ -201,6 +203,8 @@ class MemoryCallStore:
             await self.seats.leave(before.trunk_id, after.call_id)
         if after.status is Status.DIALING and after.warnings:
             self._warnings[after.ref_id] = after.warnings
+        if after.status.is_final:
+            self.scores.add(after)
         if after.status.is_final and not after.test:
             self._endings[Ended.of(after)] += 1
         if successor is not None and held.intent is not Intent.CANCEL:

@@ -33,6 +33,8 @@ from voice.rows import (
     successor_args,
     tally_of,
 )
+from voice.scoreboard import hour_of, marks
+from voice.scores import ValkeyScores
 from voice.store import (
     ORPHAN_GRACE_S,
     Accepted,
@@ -53,6 +55,7 @@ from voice.store import (
 )
 
 DAY_S = 86_400
+SCORE_DAYS = 8  # of the hourly scores: a week, and today
 HEARD_KEPT = 500  # per account, like the recordings of the catch-all phone
 SCAN_CHUNK = 200  # calls read at once while a filtered page is collected
 SCAN_MOST = 20_000  # then the page ends early, with a cursor to go on
@@ -88,6 +91,7 @@ class ValkeyCallStore:
         self._woken = dict.fromkeys(Lane, "0-0")
         self._scripts = {name: _script(name) for name in ("accept", "apply", "lease", "overdue", "extend")}
         self._scripts |= {name: _script(name) for name in ("release", "intend")}
+        self.scores = ValkeyScores(redis, self._keys)
         self.seats = ValkeySeats(redis, self._keys, _script("seat"))
 
     # -- the API writes intent
@@ -226,6 +230,7 @@ class ValkeyCallStore:
                 keys.calls(owner),
                 keys.wake(lane),
                 keys.seats(before.trunk_id or ""),
+                keys.score(after.trunk_id or "", hour_of(after.end_at or after.created_at)),
             ],
             [
                 before.call_id,
@@ -250,6 +255,8 @@ class ValkeyCallStore:
                 lane.value,
                 len(deliveries),
                 *successor_args(successor, self._retention_ms + DAY_S * 1000),
+                json.dumps(scored) if (scored := marks(after)) else "",
+                SCORE_DAYS * DAY_S * 1000,
                 *chain.from_iterable(delivery_args(call_id, delivery) for call_id, delivery in told),
             ],
         )

@@ -330,6 +330,29 @@ async def test_calls_wait_for_a_trunk_that_is_switched_off_and_leave_when_it_is_
     assert (told(call)[0], call.trunk_id) == ("completed", "off")
 
 
+async def test_a_reload_keeps_what_is_known_of_a_trunk_that_nobody_touched(bench: Bench, line: Spied) -> None:
+    live = replace(SANDBOX, id="live", sandbox=False)
+    dialer = bench.dialer()
+
+    def refused() -> None:
+        dialer._lanes[Lane.LIVE].doors[0].went("auth_failed", bench.clock.monotonic(), code=401)
+
+    def down_after(trunk: Trunk, admin: Admin = Admin.ENABLED) -> bool:
+        dialer.reload({"live": (trunk, line)}, admins={"live": admin})
+        return any("live is down" in problem for problem in dialer.problems())
+
+    assert not down_after(live)
+    refused()
+    assert down_after(live)
+    assert down_after(live, Admin.DISABLED)
+    assert not down_after(live)  # enabled again
+    refused()
+    assert not down_after(replace(live, priority=2))  # changed
+    refused()
+    dialer.forgive("live")
+    assert not down_after(replace(live, priority=2))
+
+
 async def test_a_trunk_that_drains_takes_no_new_calls(store: CallStore, line: Spied, tmp_path: Path) -> None:
     other = Spied()
     lines = {"a": (replace(SANDBOX, id="a"), line), "b": (replace(SANDBOX, id="b", priority=9), other)}
