@@ -7,7 +7,7 @@ both can say is said once. `config/trunks.example.toml` shows every key; a test 
 import functools
 import logging
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from sip.trunk import Trunk
 from sip.trunk_reading import Said, Surroundings, our_address_towards, read_trunk
 from sip.trunk_section import Section, TrunkError
 
-__all__ = ["TrunkError", "load_trunks", "read_trunks"]
+__all__ = ["TrunkError", "load_trunks", "read_trunks", "warn"]
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +25,15 @@ SECRET_MAX = 1024  # bytes of a password file
 def load_trunks(path: Path, env: Mapping[str, str], *, facing: Callable[[str], str] | None = None) -> tuple[Trunk, ...]:
     """All trunks of the file, disabled ones too, in its order. Raises TrunkError; what is doubtful goes to the log."""
     found = read_trunks(path, env, facing=facing)
+    warn(path, found)
+    return tuple(said.trunk for said in found)
+
+
+def warn(path: Path, found: Iterable[Said]) -> None:
+    """What is doubtful, to the log."""
     for said in found:
         for warning in said.warnings:
             _warn(path, said.trunk.id, warning)
-    return tuple(said.trunk for said in found)
 
 
 @functools.cache

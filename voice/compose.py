@@ -29,7 +29,7 @@ from sip.line import Line
 from sip.lines import Lines
 from sip.simulated import SimulatedLine
 from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
-from sip.trunk_file import TrunkError, read_trunks
+from sip.trunk_file import TrunkError, read_trunks, warn
 from sip.trunk_reading import Said
 from voice import installation
 from voice.preflight import naming, store_answers
@@ -140,10 +140,14 @@ def call_store(settings: Settings, redis: Redis, blocking: Redis) -> ValkeyCallS
 
 def trunk_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple[Said, ...] | None:
     """What the trunk file says; None when there is no file. Raises SettingsError."""
+    if not settings.trunks:
+        return None
     try:
-        return read_trunks(settings.trunks, environ) if settings.trunks else None
+        found = read_trunks(settings.trunks, environ)
     except TrunkError as error:
         raise SettingsError(f"trunks: {error}") from None
+    warn(settings.trunks, found)
+    return found
 
 
 def trunk_book(settings: Settings, redis: Redis) -> TrunkBook:
