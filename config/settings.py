@@ -114,7 +114,8 @@ class Settings(Section):
     data_dir: Path = Path("tocsin-data")  # store, audio, recordings, journals
     api_keys: tuple[SecretStr, ...] = ()  # bootstrap keys, tk_test_… or tk_live_…; comma-separated in the environment
     key_pepper: SecretStr | None = None  # not set: made once and kept in data_dir/key.pepper
-    trunks: Path | None = None  # trunks.toml; not set: only the catch-all phone can be called
+    secret_key: SecretStr | None = None  # seals stored passwords; not set: made once and kept in data_dir/secret.key
+    trunks: Path | None = None  # trunks.toml, applied at each start; not set: trunks come from the API alone
     log_level: Literal["debug", "info", "warning", "error"] = "info"  # debug, info, warning or error
     simulate: bool = False  # simulated lines, no SIP at all
     http: Http = Http()
@@ -187,17 +188,52 @@ def _read_secret(path: object) -> str:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for variable, text in environ.items():
-        if not variable.startswith("TOCSIN_"):
-            continue
-        name = variable.removeprefix("TOCSIN_").lower()
-        if name in _NOT_SETTINGS:
-            continue
-        value: Any = text
-        if name.endswith(_FILE_SUFFIX):
-            name, value = name.removesuffix(_FILE_SUFFIX), _read_secret(text)
-        dotted = _ALIASES.get(name, name.replace("__", "."))
-        found[dotted] = _listed(dotted, value)
+        dotted = _setting_in(variable)
+        if dotted is not None:
+            found[dotted] = _listed(dotted, _read_secret(text) if variable.lower().endswith(_FILE_SUFFIX) else text)
     return found
+
+
+def _setting_in(variable: str) -> str | None:
+    """The setting that a variable of the environment is for, dotted; None when it is for none."""
+    if not variable.startswith("TOCSIN_"):
+        return None
+    name = variable.removeprefix("TOCSIN_").lower()
+    if name in _NOT_SETTINGS:
+        return None
+    name = name.removesuffix(_FILE_SUFFIX)
+    return _ALIASES.get(name, name.replace("__", "."))
+
+
+def origins(environ: Mapping[str, str], file: Path | None = None) -> dict[str, str]:
+    """Every setting by its dotted name, and where its value comes from: a variable, the file's path, or "default".
+
+    Raises SettingsError, as `load`.
+    """
+    path = file or (Path(environ["TOCSIN_CONFIG"]) if environ.get("TOCSIN_CONFIG") else None)
+    found = dict.fromkeys(_leaves(Settings), "default")
+    if path is not None:
+        tree = _from_toml(path)
+        found |= {name: str(path) for name in found if _stands_in(tree, name.split("."))}
+    for variable in environ:
+        if (dotted := _setting_in(variable)) in found:
+            found[str(dotted)] = variable
+    return found
+
+
+def _leaves(section: type[BaseModel], before: str = "") -> list[str]:
+    sections = {
+        f"{name}." for name in _names(section) if any(other.startswith(f"{name}.") for other in _names(section))
+    }
+    return [before + name for name in _names(section) if f"{name}." not in sections]
+
+
+def _stands_in(tree: Any, path: list[str]) -> bool:
+    for part in path:
+        if not isinstance(tree, dict) or part not in tree:
+            return False
+        tree = tree[part]
+    return True
 
 
 def _listed(dotted: str, value: Any) -> Any:

@@ -16,6 +16,7 @@ class Why(StrEnum):
     MEDIA_TIMEOUT = "media_timeout"  # the peer sent no RTP and no RTCP for rtp.timeout_s
     API = "api"  # somebody asked for it
     SHUTDOWN = "shutdown"  # the service is going down; also: the pipe closed
+    INSECURE = "insecure"  # answered without SRTP, which the trunk has to use
     TRUNK_SILENT = "trunk_silent"  # not even a 100 Trying: abandoned, and nobody can know whether it rang
 
 
@@ -76,6 +77,21 @@ class HangUp:
 
 
 @dataclass(frozen=True, slots=True)
+class Register:
+    """Register at the trunk, and keep it so; also after a refused login. Answered by `RegistrationState`, each change.
+
+    `route`: "address:port" found for the registrar's name; None: the process looks it up, which holds up its calls.
+    """
+
+    route: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unregister:
+    """Take the registration back, and keep it so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ping:
     """Answered by `Pong` from the loop that works."""
 
@@ -92,4 +108,4 @@ class Stop:
     """BYE to all, at most 2 s, then exit 0."""
 
 
-Command = Dial | Play | StopPlaying | HangUp | Ping | Drain | Stop
+Command = Dial | Play | StopPlaying | HangUp | Register | Unregister | Ping | Drain | Stop

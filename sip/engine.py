@@ -22,16 +22,25 @@ from sip import pjsettings, selfcheck
 from sip.commands import Dial
 from sip.events import Origin, Ready
 from sip.legs import Close, Counters
-from sip.messages import Answer, Seen, read_answer, read_log
+from sip.messages import Answer, Seen, challenge_realm, read_answer, read_log
 from sip.recording import RATE_HZ, parts
 from sip.setup import LineSetup
-from sip.trunk import Transport
+from sip.streams import Streams
+from sip.tls import TlsFilesError
+from sip.trunk import DtmfWay, Transport
 
 GRAVE_S = 1.0  # a player freed while the clock thread still holds it is a use after free
 TOO_MANY_CALLS = 70010  # PJ_ETOOMANY; the module has no name for it
 NO_RTP_PORT = 120098
 NO_SOUND_CLOCK = 420006
 _TAPE_MOST = 4096
+FRAME_MS = 20
+_TAP_MOST = 500  # frames, 10 s: a loop that is held up for longer has other troubles
+_TRANSPORTS = {
+    Transport.UDP: pj.PJSIP_TRANSPORT_UDP,
+    Transport.TCP: pj.PJSIP_TRANSPORT_TCP,
+    Transport.TLS: pj.PJSIP_TRANSPORT_TLS,
+}
 
 
 class EngineRefused(Exception):
@@ -65,6 +74,10 @@ class Watcher(Protocol):
 
     def fault(self, call_id: str, words: str) -> None: ...
 
+    def registration(self, code: int, reason: str, expires_s: int, retry_after_s: int | None) -> None:
+        """Code 0: our own stack gave up, and why. `expires_s` 0: taken back."""
+        ...
+
 
 def compiled_capacity() -> int:
     """Calls per process that this build of the library allows: the default of a field nobody has changed yet."""
@@ -84,11 +97,59 @@ class _Tape(pj.LogWriter):  # type: ignore[misc]  # the module has no types
             self.entries.append((time.time(), message))
 
 
+class _Endpoint(pj.Endpoint):  # type: ignore[misc]  # the module has no types
+    """Hears what becomes of connections. An exception must not cross into the library here either."""
+
+    def __init__(self, streams: Streams) -> None:
+        super().__init__()
+        self._streams = streams
+
+    def onTransportState(self, prm: Any) -> None:  # the library's name
+        try:
+            if prm.type.upper().startswith(("TCP", "TLS")):
+                self._note(prm)
+        except Exception:  # noqa: BLE001  # outermost frame of a callback
+            traceback.print_exc(file=sys.stderr)
+
+    def _note(self, prm: Any) -> None:
+        if prm.state == pj.PJSIP_TP_STATE_CONNECTED:
+            self._streams.opened(int(prm.hnd))
+        elif prm.state == pj.PJSIP_TP_STATE_DISCONNECTED:
+            status = int(prm.tlsInfo.verifyStatus)  # 0 too when the handshake never came so far
+            words = self.utilStrError(prm.lastError) if prm.lastError else ""
+            self._streams.closed(int(prm.hnd), status, words)
+
+
 class _Account(pj.Account):  # type: ignore[misc]  # the module has no types
     """Dials only. It has no onIncomingCall on purpose: rejecting a late offer inside it ends the process."""
 
     def onIncomingSubscribe(self, prm: Any) -> None:  # the library's name
         prm.code, prm.reason = 403, "Forbidden"
+
+
+class _Registrant(_Account):
+    """Registers. An account of its own, so that no dial touches the registration."""
+
+    def __init__(self, watcher: "Watcher", realm: str) -> None:
+        super().__init__()
+        self._watcher, self._realm = watcher, realm
+
+    def onRegState(self, prm: Any) -> None:  # the library's name
+        try:
+            self._tell(prm)
+        except Exception:  # noqa: BLE001  # outermost frame of a callback
+            traceback.print_exc(file=sys.stderr)
+
+    def _tell(self, prm: Any) -> None:
+        text = prm.rdata.wholeMsg
+        answer = read_answer(text)
+        if answer is None:  # our own stack gave up
+            self._watcher.registration(int(prm.code) if prm.code == 408 else 0, prm.reason, 0, None)
+            return
+        reason, asked = answer.reason, challenge_realm(text)
+        if asked and asked != self._realm:
+            reason += f" (asks for the realm {asked}, the trunk's login is for {self._realm or 'none'})"
+        self._watcher.registration(answer.code, reason, int(prm.expiration), answer.retry_after_s)
 
 
 class _Player(pj.AudioMediaPlayer):  # type: ignore[misc]  # the module has no types
@@ -100,6 +161,28 @@ class _Player(pj.AudioMediaPlayer):  # type: ignore[misc]  # the module has no t
 
     def onEof2(self) -> None:  # the library's name
         self._over.append(self)
+
+
+class _Tap(pj.AudioMediaPort):  # type: ignore[misc]  # the module has no types
+    """What is heard, 20 ms at a time. Called on the sound clock's own thread: copy, append, touch nothing else.
+
+    Never freed before the process ends, but lent to the next call: up to 2.15.1 the bridge may still hold a port whose
+    memory is gone, above all when the clock stops in between.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames: deque[bytes] = deque(maxlen=_TAP_MOST)
+        sound = pj.MediaFormatAudio()
+        sound.init(pj.PJMEDIA_FORMAT_PCM, RATE_HZ, 1, 1000 * FRAME_MS, 16)
+        self.createPort("tap", sound)
+
+    def onFrameReceived(self, frame: Any) -> None:  # the library's name
+        if frame.type == pj.PJMEDIA_FRAME_TYPE_AUDIO:
+            self.frames.append(bytes(frame.buf))
+
+    def onFrameRequested(self, frame: Any) -> None:  # the library's name
+        frame.type = pj.PJMEDIA_FRAME_TYPE_NONE
 
 
 class _Recorder:
@@ -131,6 +214,7 @@ class _Call(pj.Call):  # type: ignore[misc]  # the module has no types
         self.call_id = call_id
         self.player: _Player | None = None
         self.recorder: _Recorder | None = None
+        self.tap: _Tap | None = None
 
     def onCallState(self, prm: Any) -> None:  # the library's name
         self._safely(self._state, prm)
@@ -205,9 +289,13 @@ class Engine:
         self._graves: deque[tuple[float, Any]] = deque()
         self._recorders: deque[tuple[float, str, _Recorder]] = deque()
         self._eofs: deque[_Player] = deque()
+        self._taps: list[_Tap] = []  # that no call uses now
+        self._registrant: _Registrant | None = None
+        self._registrant_route: str | None = None
         self._awake = True
         self._route = ""
         self._tape = _Tape()  # lives as long as the process
+        self.streams = Streams(setup.trunk.outbound_proxy or setup.trunk.uris[0].host)
         problem = self._attempt(self._start)
         if problem is not None:
             raise EngineRefused(str(problem))
@@ -215,7 +303,7 @@ class Engine:
     # -- start
 
     def _start(self) -> None:
-        self._endpoint = pj.Endpoint()
+        self._endpoint = _Endpoint(self.streams)
         self._endpoint.libCreate()
         capacity = min(compiled_capacity(), self._setup.capacity)
         self._config = pj.EpConfig()
@@ -231,27 +319,29 @@ class Engine:
         self.ready = self._check()
 
     def _open_transport(self) -> int:
-        trunk = self._setup.trunk
-        kinds = {uri.transport for uri in trunk.uris if uri.enabled}
-        if kinds not in ({Transport.UDP}, {Transport.TCP}):
-            raise EngineRefused(f"a trunk is reached over udp or over tcp, not over {sorted(kinds) or 'nothing'}")
-        config = pj.TransportConfig()
-        config.boundAddress, config.port = trunk.bind_address, self._setup.sip_port
-        config.publicAddress = trunk.public_address or ""
-        kind = pj.PJSIP_TRANSPORT_TCP if kinds == {Transport.TCP} else pj.PJSIP_TRANSPORT_UDP
-        return int(self._endpoint.transportCreate(kind, config))
+        kind = _TRANSPORTS.get(self._setup.transport) if self._setup.transport else None
+        if kind is None:
+            raise EngineRefused("a trunk is reached over udp, over tcp or over tls, and by all its uris the same way")
+        self._transport_config = pj.TransportConfig()
+        try:
+            pjsettings.fill_transport(self._transport_config, self._setup)
+        except TlsFilesError as error:
+            raise EngineRefused(str(error)) from None
+        return int(self._endpoint.transportCreate(kind, self._transport_config))
 
     def _make_account_config(self) -> Any:
-        config, auth = pj.AccountConfig(), self._setup.trunk.auth
+        config = pj.AccountConfig()
         pjsettings.fill_account(config, self._setup, self._transport)
+        return self._with_login(config)
+
+    def _with_login(self, config: Any) -> Any:
+        auth = self._setup.trunk.auth
         if auth is not None:
             config.sipConfig.authCreds.append(pj.AuthCredInfo("digest", auth.realm, auth.username, 0, auth.password))
         return config
 
     def _check(self) -> Ready:
-        effective = pjsettings.effective(
-            self._endpoint, self._config, self._account_config, self._setup.trunk.bind_address
-        )
+        effective = pjsettings.effective(self._endpoint, self._config, self._account_config, self._transport_config)
         wrong = selfcheck.faults(effective, self._setup)
         if wrong:
             raise EngineRefused("; ".join(wrong))
@@ -265,7 +355,7 @@ class Engine:
             sip_port=int(port),
             rtp_base=effective.rtp_base,
             rtp_range=effective.rtp_range,
-            checks=selfcheck.warnings(effective),
+            checks=selfcheck.warnings(effective, self._setup),
         )
 
     # -- the loop's side
@@ -329,8 +419,34 @@ class Engine:
     def _shut_down(self) -> None:
         self._account.shutdown()
         del self._account
+        if self._registrant is not None:
+            self._registrant.shutdown()
+            self._registrant = None
         # Everything was sent and answered already; without the flag it sleeps for a second, in case.
         self._endpoint.libDestroy(pj.PJSUA_DESTROY_NO_RX_MSG)
+
+    # -- the registration
+
+    def register(self, route: str | None) -> Problem | None:
+        """REGISTER now; the watcher hears the answer. `route`: the address found for a name."""
+        return self._attempt(lambda: self._register(route))
+
+    def unregister(self) -> Problem | None:
+        """REGISTER with a life of 0."""
+        one = self._registrant
+        return None if one is None else self._attempt(lambda: one.setRegistration(False))
+
+    def _register(self, route: str | None) -> None:
+        trunk = self._setup.trunk
+        if self._registrant is None or route != self._registrant_route:
+            if self._registrant is not None:
+                self._registrant.shutdown()
+            config = pj.AccountConfig()
+            pjsettings.fill_registration(config, self._setup, self._transport, self.ready.sip_port, route)
+            one = _Registrant(self.watcher, trunk.auth.realm if trunk.auth else "")
+            one.create(self._with_login(config))
+            self._registrant, self._registrant_route = one, route
+        self._registrant.setRegistration(True)
 
     # -- one call
 
@@ -342,6 +458,14 @@ class Engine:
         if problem is not None:
             self._calls.pop(dial.call_id, None)
         return problem
+
+    def mark(self) -> int | None:
+        """Before a dial, for `never_left` after it; None: there is no telling."""
+        return None if self._setup.transport is Transport.UDP else self.streams.mark()
+
+    def never_left(self, mark: int | None) -> bool:
+        """What PJSIP reported as sent since then never had a connection to leave by."""
+        return self.streams.none_since(mark)
 
     def sip_call_id(self, call_id: str) -> str:
         call = self._calls.get(call_id)
@@ -369,6 +493,12 @@ class Engine:
             self._attempt(lambda: self._unplug(call))
             self._bury(call)
 
+    def heard(self, call_id: str) -> Iterator[bytes]:
+        """What was heard since the last time, PCM16 at 8 kHz; only where the trunk's keys are in the sound."""
+        call = self._calls.get(call_id)
+        while call is not None and call.tap is not None and call.tap.frames:
+            yield call.tap.frames.popleft()
+
     def counters(self, call_id: str) -> Counters | None:
         """None when the call has no stream."""
         call = self._calls.get(call_id)
@@ -378,6 +508,9 @@ class Engine:
         """Only from the call's own end: a wrapper that outlives it hangs up the stranger who gets its place."""
         self._calls.pop(call.call_id, None)
         self._bury(call)
+        if call.tap is not None:
+            self._taps.append(call.tap)
+            call.tap = None
         if call.recorder is not None:
             self._attempt(call.recorder.stop)
             self._recorders.append((time.monotonic() + GRAVE_S, call.call_id, call.recorder))
@@ -396,13 +529,12 @@ class Engine:
 
     def _send_through(self, route: str) -> None:
         """A host name in the URI stays there; packets go to the address that the parent found for it."""
-        if route == self._route:
+        if route == self._route or self._setup.transport is Transport.TLS:
             return
         proxies = self._account_config.sipConfig.proxies
         proxies.clear()
         if route:
-            over = ";transport=tcp" if self._setup.trunk.uris[0].transport is Transport.TCP else ""
-            proxies.append(f"<sip:{route}{over};lr;hide>")
+            proxies.append(pjsettings.proxy(self._setup, route))
         self._account.modify(self._account_config)
         self._route = route
 
@@ -410,6 +542,11 @@ class Engine:
         if record and call.recorder is None:
             call.recorder = _Recorder(Path(record))
         audio = call.getAudioMedia(-1)
+        if self._setup.trunk.dtmf is DtmfWay.INBAND:
+            if call.tap is None:
+                call.tap = self._taps.pop() if self._taps else _Tap()
+                call.tap.frames.clear()
+            audio.startTransmit(call.tap)
         if call.recorder is not None:
             audio.startTransmit(call.recorder.heard)
         if call.player is not None:

@@ -50,6 +50,29 @@ class Refused:
     reason: str
 
 
+class Registered(StrEnum):
+    """How a registration stands."""
+
+    YES = "registered"
+    TRYING = "registering"
+    AUTH_REJECTED = "auth_rejected"  # the login was refused: by the password, the user, or a realm that is not ours
+    UNREACHABLE = "unreachable"  # no answer, or one that is no verdict on the login
+    STOPPED = "stopped"  # taken back, or not begun
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationState:
+    """A change of it. `last_code` 0: nothing was ever answered. Times are Unix seconds."""
+
+    state: Registered
+    at: float
+    last_code: int = 0
+    last_reason: str = ""
+    expires_at: float | None = None  # while registered
+    failures: int = 0  # in a row
+    next_action_at: float | None = None  # the next REGISTER; None: not by itself
+
+
 @dataclass(frozen=True, slots=True)
 class Pong:
     number: int
@@ -133,7 +156,7 @@ class RtpStats:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One SIP message as it crossed the wire; credentials already masked."""
+    """One SIP message as it crossed the wire; credentials already masked. Of a registration: the trunk's id."""
 
     call_id: str
     at: float
@@ -175,4 +198,4 @@ class Ended:
 
 
 LineEvent = Dialling | Ringing | Answered | Speaking | Played | Digit | Trace | Ended
-Event = Ready | Refused | Pong | NoFreeLine | LineEvent
+Event = Ready | Refused | Pong | NoFreeLine | RegistrationState | LineEvent

@@ -9,13 +9,16 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Stop, StopPlaying, Why
+from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Register, Stop, StopPlaying, Unregister, Why
 from sip.engine import NO_RTP_PORT, NO_SOUND_CLOCK, TOO_MANY_CALLS, Engine
 from sip.events import Answered, Dialling, Ended, Event, NoFreeLine, Origin, Phase, Pong, Ready, Ringing, Trace
+from sip.inband import InBand
 from sip.legs import RINGS_MOST, SETTLE_S, SILENT_SLOT_S, TRACE_MOST, Close, Counters, Leg
 from sip.messages import kept
 from sip.recording import discard, join
+from sip.registering import Registering
 from sip.setup import DIALS_PER_S_CEILING, LineSetup
+from sip.trunk import DtmfWay, Srtp
 
 PUMP_MS = 10  # while calls live: no timer of ours needs a finer grain
 PATIENCE_S = 0.5  # asleep on the pipe; a stranger's OPTIONS waits no longer
@@ -51,6 +54,7 @@ class Exchange:
         self._stop_by = 0.0
         self._count_at = 0.0
         self._engine = make_engine(setup, self)
+        self._registering = Registering(setup, self._engine, self._say) if setup.registers else None
 
     @property
     def ready(self) -> Ready:
@@ -60,14 +64,14 @@ class Exchange:
 
     def patience_s(self) -> float:
         """How long the loop may sleep on its pipe before the next `pump`."""
-        if self._legs or self._closing or self._waiting or self._stopping:
+        if self._legs or self._closing or self._waiting or self._stopping or self._registrar_may_answer:
             return 0.0
         return PATIENCE_S if self._engine.is_tidy and not self._reserved else SETTLING_S
 
     @property
     def stopped(self) -> bool:
         """A Stop was obeyed to the end: every BYE is answered, or two seconds have passed."""
-        over = not (self._legs or self._closing or self._recording or self._reserved)
+        over = not (self._legs or self._closing or self._recording or self._reserved or self._registrar_may_answer)
         return self._stopping and (over or time.monotonic() >= self._stop_by)
 
     def obey(self, command: Command) -> None:
@@ -81,6 +85,10 @@ class Exchange:
                 self._stop_playing(command.call_id)
             case HangUp():
                 self._hang_up_by_id(command)
+            case Register() if self._registering is not None:
+                self._registering.ask(command)
+            case Unregister() if self._registering is not None:
+                self._registering.take_back()
             case Ping():
                 self._events.append(Pong(command.number))
             case Drain():
@@ -91,7 +99,9 @@ class Exchange:
     def pump(self) -> None:
         """One turn."""
         self._place_waiting()
-        self._engine.pump(PUMP_MS if self._legs or self._closing else 0)
+        if self._registering is not None and not self._stopping:
+            self._registering.turn()
+        self._engine.pump(PUMP_MS if self._legs or self._closing or self._registrar_may_answer else 0)
         self._watch_messages()
         now = time.monotonic()
         for call_id in self._engine.played_out():
@@ -127,8 +137,14 @@ class Exchange:
     def _stop(self) -> None:
         if not self._stopping:
             self._stopping, self._stop_by = True, time.monotonic() + STOP_S
+            if self._registering is not None:
+                self._registering.take_back()
         for leg in list(self._legs.values()):
             self._hang_up(leg, Why.SHUTDOWN)
+
+    @property
+    def _registrar_may_answer(self) -> bool:
+        return self._registering is not None and self._registering.busy
 
     # -- dialling
 
@@ -174,6 +190,8 @@ class Exchange:
     def _place(self, leg: Leg) -> str:
         call_id = leg.dial.call_id
         self._legs[call_id] = leg
+        leg.mark = self._engine.mark()
+        leg.ear = InBand() if self._setup.trunk.dtmf is DtmfWay.INBAND else None
         problem = self._engine.place(leg.dial)
         if leg.close is None and problem is None:
             self._know(leg, self._engine.sip_call_id(call_id))
@@ -286,6 +304,12 @@ class Exchange:
         if leg is not None:
             leg.error = words
 
+    def registration(self, code: int, reason: str, expires_s: int, retry_after_s: int | None) -> None:
+        if self._registering is not None:
+            # What went wrong with the connection says more than the library's own words for "no answer".
+            words = reason if code else self._engine.streams.why or reason
+            self._registering.heard(code, words, expires_s, retry_after_s)
+
     # -- each turn
 
     def _tend_all(self, now: float) -> None:
@@ -295,6 +319,8 @@ class Exchange:
         for leg in list(self._legs.values()):
             if leg.confirmed and leg.media:
                 self._wire(leg, now)
+            if leg.ear is not None:
+                self._listen(leg, leg.ear)
             if counting and leg.confirmed:
                 self._count(leg, now)
             if leg.may_speak(now):
@@ -302,6 +328,11 @@ class Exchange:
             why = leg.due_why(now)
             if why is not None:
                 self._hang_up(leg, why)
+
+    def _listen(self, leg: Leg, ear: InBand) -> None:
+        for pcm in self._engine.heard(leg.dial.call_id):
+            for key in ear.hear(pcm):
+                self.pressed(leg.dial.call_id, key, "inband")
 
     def _wire(self, leg: Leg, now: float) -> None:
         if leg.rewire:
@@ -330,6 +361,8 @@ class Exchange:
 
     def _watch_messages(self) -> None:
         for at, seen in self._engine.messages():
+            if seen.method == "REGISTER" and self._registering is not None:
+                self._registering.watch(at, seen)
             leg = self._by_sip_id.get(seen.sip_call_id)
             if leg is None:
                 continue
@@ -357,6 +390,7 @@ class Exchange:
 
     def _tell_ends(self, now: float) -> None:
         for call_id, leg in list(self._closing.items()):
+            self._look_back(leg)
             if call_id in self._recording or (now < leg.settle_by and not leg.settled):
                 continue
             del self._closing[call_id]
@@ -369,6 +403,13 @@ class Exchange:
             if leg.settled or now >= until:
                 del self._reserved[sip_call_id]
                 self._by_sip_id.pop(sip_call_id, None)
+
+    def _look_back(self, leg: Leg) -> None:
+        """What PJSIP did by itself, in its own order of callbacks."""
+        if leg.failed_to_leave and self._engine.never_left(leg.mark):
+            leg.unsent, leg.error = True, leg.error or self._engine.streams.why
+        if self._setup.trunk.srtp is Srtp.REQUIRED and leg.never_heard and not leg.encrypted:
+            leg.why, leg.error = Why.INSECURE, "answered without SRTP, which this trunk has to use"
 
     def _facts(self, leg: Leg) -> Ended:
         target = leg.dial.record if leg.confirmed else None

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from sip.events import Trace
@@ -19,8 +20,17 @@ SLOW_MS = 2000  # a gap worth pointing at
 
 _MEDIA = re.compile(r"^m=audio[ ]+\d[^ \n]*[ ]+\S+[ ]+([0-9 ]+)", re.MULTILINE)
 _RTPMAP = re.compile(r"^a=rtpmap:(\d{1,3})[ ]+([A-Za-z0-9.-]{1,32})/", re.MULTILINE)
+_CSEQ = re.compile(r"^cseq[ \t]*:[ \t]*\d+[ \t]+([^\s]{1,32})", re.MULTILINE | re.IGNORECASE)
 _STATIC = {"0": "PCMU", "3": "GSM", "4": "G723", "8": "PCMA", "9": "G722", "18": "G729"}  # RFC 3551 section 6
 _CODECS_MAX = 16
+
+
+class Kind(StrEnum):
+    """What a row is, as every drawing tells it apart."""
+
+    REQUEST = "request"
+    PROVISIONAL = "provisional"
+    FINAL = "final"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,46 +136,70 @@ def from_json(text: str) -> Ladder:
     )
 
 
+def kind(row: Row) -> Kind:
+    if not row.first_line.startswith("SIP/2.0 "):
+        return Kind.REQUEST
+    return Kind.PROVISIONAL if row.first_line[8:9] == "1" else Kind.FINAL
+
+
+def method(row: Row) -> str:
+    """Of a request; of an answer, what it answers: the method of its CSeq. Empty when neither can be told."""
+    if kind(row) is Kind.REQUEST:
+        return row.first_line.split(" ", 1)[0]
+    found = _CSEQ.search(row.text)
+    return found[1].upper() if found else ""
+
+
+def label(row: Row) -> str:
+    """`INVITE (auth) (SDP PCMA,PCMU,tel)`, `180 Ringing`."""
+    if kind(row) is Kind.REQUEST:
+        words = (method(row) or "(empty)") + (" (auth)" if has_login(row.text) else "")
+    else:
+        words = row.first_line.removeprefix("SIP/2.0 ")
+    return words + (f" (SDP {','.join(row.codecs)})" if row.sdp else "")
+
+
+def slow(row: Row, before: Row | None) -> str:
+    """An answer that took long; not the one after 18x (a person takes time), nor a request (a talk takes time)."""
+    rang = before is not None and before.first_line.startswith("SIP/2.0 18")
+    if rang or row.delta_ms < SLOW_MS or kind(row) is Kind.REQUEST:
+        return ""
+    return f"slow: {row.delta_ms / 1000:.1f} s"
+
+
+def host(peer: str) -> str:
+    """`41.2.3.4:5060` -> `41.2.3.4`, `[::1]:5060` -> `::1`."""
+    name, colon, port = peer.rpartition(":")
+    return (name if colon and port.isdigit() else peer).strip("[]")
+
+
+def lanes(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The hosts on the other side, in the order in which they came up."""
+    return tuple(dict.fromkeys(host(row.peer) for row in rows))
+
+
 _LANE = 44  # characters between the two lanes
 _GAP = 12  # for the time
+_STROKES = {Kind.REQUEST: "─", Kind.PROVISIONAL: "·", Kind.FINAL: "═"}
 
 
-def as_text(rows: Sequence[Row], us: str, them: str) -> str:
-    """A ladder to read: requests solid, provisional answers dotted, final answers double; time since the row before."""
+def as_text(rows: Sequence[Row], us: str, them: str, *, numbered: bool = False) -> str:
+    """A ladder to read: requests solid, provisional answers dotted, final answers double; time since the row before.
+
+    `numbered`: each row begins with its number, from 1, for those who point at rows.
+    """
     left, right = us[:_LANE], them[:_LANE]
-    lines = [f"{'Δ ms':>{_GAP - 4}}    {left}{right:>{max(_LANE + 2 - len(left), len(right) + 1)}}"]
-    lines += [_line(row) + _slow(row, before) for before, row in zip((None, *rows), rows, strict=False)]
+    gap = "     " if numbered else ""
+    lines = [f"{gap}{'Δ ms':>{_GAP - 4}}    {left}{right:>{max(_LANE + 2 - len(left), len(right) + 1)}}"]
+    for number, (before, row) in enumerate(zip((None, *rows), rows, strict=False), 1):
+        late = slow(row, before)
+        lines.append((f"{number:>4} " if numbered else "") + _line(row) + (f"  ← {late}" if late else ""))
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 def _line(row: Row) -> str:
-    stroke = _stroke(row.first_line)
-    label = f" {_label(row)} "[: _LANE - 6]
-    arrow = f"{stroke * 6}{label}".ljust(_LANE - 1, stroke)
+    stroke = _STROKES[kind(row)]
+    words = f" {label(row)} "[: _LANE - 6]
+    arrow = f"{stroke * 6}{words}".ljust(_LANE - 1, stroke)
     drawn = f"{arrow}►" if row.sent else f"◄{arrow}"
     return f"{f'{row.delta_ms:+d}':>{_GAP - 4}}    │{drawn}│"
-
-
-def _slow(row: Row, before: Row | None) -> str:
-    """An answer that took long; not the one after 18x (a person takes time), nor a request (a talk takes time)."""
-    rang = before is not None and before.first_line.startswith("SIP/2.0 18")
-    if rang or row.delta_ms < SLOW_MS or not row.first_line.startswith("SIP/2.0 "):
-        return ""
-    return f"  ← slow: {row.delta_ms / 1000:.1f} s"
-
-
-def _stroke(first_line: str) -> str:
-    if not first_line.startswith("SIP/2.0 "):
-        return "─"
-    return "·" if first_line[8:9] == "1" else "═"
-
-
-def _label(row: Row) -> str:
-    """`INVITE (auth) (SDP PCMA,PCMU,tel)`, `180 Ringing`."""
-    words = row.first_line.removeprefix("SIP/2.0 ") if row.first_line.startswith("SIP/2.0 ") else _method(row)
-    return words + (f" (SDP {','.join(row.codecs)})" if row.sdp else "")
-
-
-def _method(row: Row) -> str:
-    method = row.first_line.split(" ", 1)[0] or "(empty)"
-    return f"{method} (auth)" if has_login(row.text) else method

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from sip.commands import AfterScript, Dial, Play, Why
 from sip.events import Digit, Ended, Origin, Phase, Played, RtpStats, Speaking
+from sip.inband import InBand
 from sip.messages import Answer, Seen, read_answer, reason_of
 from sip.quality import PACKET_MS, loss_pct, milliseconds, mos
 
@@ -115,6 +116,8 @@ class Leg:
     prepared: bool = False  # the script of the Dial has had its turn
     counters: Counters = Counters()
     digits: str = ""
+    keys_by: str = ""  # how its keys come: what was heard first
+    ear: InBand | None = None  # where they are to be found in the sound
     played_ms: int = 0
     audio_ms: int = 0
     repeats: int = 0
@@ -125,6 +128,9 @@ class Leg:
     rings: int = 0
     traced: int = 0
     invited: bool = False  # an INVITE left
+    mark: int | None = None  # the engine's, from before the dial
+    encrypted: bool = False  # the answer takes up SRTP
+    unsent: bool = False  # the INVITE that PJSIP reported never had a connection to leave by
     final: Answer | None = None  # to the INVITE, as seen on the wire
     byes: int = 0
     byes_answered: int = 0
@@ -176,14 +182,27 @@ class Leg:
             self.reached(Phase.TRYING)
             if seen.code >= 200 and seen.code not in (401, 407):
                 self.final = read_answer(seen.text)
+                self.encrypted = "a=crypto:" in seen.text
 
     @property
     def settled(self) -> bool:
         """Nothing of this call is under way any more: its line is free."""
-        if not self.invited:
+        if self.unsent or not self.invited:
             return True
         challenged = self.close is not None and self.close.code in (401, 407)
         return (self.final is not None or challenged) and (self.byes == 0 or self.byes_answered > 0)
+
+    @property
+    def failed_to_leave(self) -> bool:
+        """Our own stack gave it up before anything came back."""
+        close = self.close
+        silent = self.phase is Phase.SILENT and self.why is None
+        return silent and close is not None and close.origin is Origin.LOCAL and close.code in (502, 503)
+
+    @property
+    def never_heard(self) -> bool:
+        """Answered, but not with media that our side could take."""
+        return self.confirmed and not self.media and self.why is None
 
     # -- time
 
@@ -278,8 +297,12 @@ class Leg:
     # -- keys
 
     def press(self, digit: str, method: str, at: float) -> Digit | None:
-        """None when the peer has pressed more than anybody needs."""
-        if len(self.digits) >= DIGITS_MOST:
+        """None when the peer has pressed more than anybody needs, or told the same key in a second way.
+
+        Gateways send an event, an INFO and the tone itself for one press: the way of the first key counts from then on.
+        """
+        self.keys_by = self.keys_by or method
+        if len(self.digits) >= DIGITS_MOST or method != self.keys_by:
             return None
         self.digits += digit
         return Digit(self.dial.call_id, at, digit, method)
@@ -303,7 +326,7 @@ class Leg:
             phase=self.phase,
             by_us=self.why is not None,
             why=self.why,
-            sent=self.invited,
+            sent=self.invited and not self.unsent,
             played_ms=self.played_ms,
             audio_ms=self.audio_ms,
             played_to_end=answered and self.repeats > 0 and self.to_end and self.script is None,

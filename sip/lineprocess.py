@@ -23,6 +23,7 @@ from sip.events import (
     Pong,
     Ready,
     Refused,
+    RegistrationState,
     Ringing,
     Speaking,
     Trace,
@@ -42,6 +43,7 @@ SILENT_BEATS = 4  # pings in a row without an answer: at 2.5 s each, ten seconds
 GRACE_S = 1.0  # between ABRT, which prints a trace, and KILL
 FULL_FOR_S = 1.0  # a process that said "no free line" is not asked again at once
 
+Notice = Ready | RegistrationState | Trace  # what a process says that is about no call of it
 _PHASES = {Ringing: Phase.RINGING, Answered: Phase.ANSWERED}
 
 
@@ -151,12 +153,21 @@ class StillbornLeg:
 
 
 class LineProcess:
-    """A child and its calls. `changed` is called when a call of it has ended and, once, when its pipe has closed."""
+    """A child and its calls. `changed` is called when a call of it has ended and, once, when its pipe has closed.
 
-    def __init__(self, setup: LineSetup, ports: PortBlock, changed: Callable[["LineProcess"], None]) -> None:
+    `told` hears what is about no call: that it is ready, and of its registration.
+    """
+
+    def __init__(
+        self,
+        setup: LineSetup,
+        ports: PortBlock,
+        changed: Callable[["LineProcess"], None],
+        told: Callable[["LineProcess", "Notice"], None],
+    ) -> None:
         self.setup = setup
         self._ports = ports
-        self._changed = changed
+        self._changed, self._told = changed, told
         self._writer: asyncio.StreamWriter | None = None
         self._prefork: Prefork | None = None
         self._closed = asyncio.Event()
@@ -296,6 +307,11 @@ class LineProcess:
                 self.ready = value
                 if not self._started.done():
                     self._started.set_result(value)
+                self._told(self, value)
+            case RegistrationState() if self.setup.registers:
+                self._told(self, value)
+            case Trace() if self.setup.registers and value.call_id == self.setup.trunk.id:
+                self._told(self, value)
             case Refused():
                 self.refused = value.reason
             case Pong():

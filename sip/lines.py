@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import math
-import re
 import signal
-import socket
 import time
 from collections.abc import Coroutine
 from dataclasses import replace
@@ -15,14 +12,17 @@ from typing import Any
 
 import structlog
 
-from sip.commands import Dial, Drain
-from sip.events import Ended, Origin, Phase
+from sip.commands import Dial, Drain, Register, Unregister
+from sip.events import Ended, Origin, Phase, Ready, RegistrationState, Trace
+from sip.legs import SILENT_SLOT_S
 from sip.line import Capacity, Leg, LineError, LinesDown, NoFreeLine
-from sip.lineprocess import LineProcess, ProcessStatus, StillbornLeg
+from sip.lineprocess import LineProcess, Notice, ProcessStatus, StillbornLeg
+from sip.names import Names
 from sip.ports import NoFreePorts, claim, free_sip_port
 from sip.prefork import Prefork, PreforkError
+from sip.registrar import Registrar
 from sip.setup import DIALS_PER_S_CEILING, SILENT_S, LineSetup
-from sip.trunk import Transport, Trunk
+from sip.trunk import Registration, Timers, Trunk
 
 log = structlog.get_logger(__name__)
 
@@ -34,8 +34,7 @@ TRIES_MORE = 2  # a dial may meet a process that dies as it starts, or one whose
 WORTH_WAITING_S = 2.0  # a dial waits for a process that may be started again so soon; later it is told "down"
 CLOSE_WITHIN_S = 5.0
 KILLED_WITHIN_S = 1.0
-RESOLVED_FOR_S = 60.0
-_HOST = re.compile(r"sips?:(?:[^@>]*@)?(\[[0-9A-Fa-f:.]+\]|[^:;>?@]+)(?::(\d+))?")
+HEALTHY_S = 60.0  # a process that has lived so long did not die of how it began
 
 
 class Lines:
@@ -68,7 +67,10 @@ class Lines:
         self._journal_dir = journal_dir.absolute()
         self._rtp_base, self._sip_base = rtp_base or trunk.rtp.port_base, sip_base
         self._idle_s, self._keep, self._recycle_after = idle_s, keep, recycle_after
-        self._ladder, self._silent_s, self._beat_s = ladder, silent_s, beat_s
+        b_s = trunk.timers.b_ms / 1000
+        # The library's own timer B is 32 s whatever is said; what the operator says is kept by giving up ourselves.
+        self._silent_s = silent_s if trunk.timers == Timers() else min(b_s, SILENT_SLOT_S)
+        self._ladder, self._beat_s = ladder, beat_s
         self._any_interface = any_interface
         self._prefork = Prefork()
         self._preparing = asyncio.Lock()
@@ -80,7 +82,9 @@ class Lines:
         self._not_before = 0.0
         self._reason = ""
         self._beats = 0
-        self._resolved: dict[str, tuple[float, str]] = {}
+        self._names = Names(trunk)
+        self.registrar = None if trunk.registration is Registration.NONE else Registrar()
+        self._registering: LineProcess | None = None  # the process that does nothing else
 
     # -- the Line port
 
@@ -135,7 +139,7 @@ class Lines:
     async def aclose(self) -> None:
         """BYE to every call, then the end of every process. About six seconds at worst; usually some milliseconds."""
         self._closing = True
-        processes = list(self._processes)
+        processes = self._everybody()
         for process in processes:
             process.stop()
         if not await _all_closed(processes, CLOSE_WITHIN_S):
@@ -158,10 +162,20 @@ class Lines:
             await self.aclose()
             raise
         self._spawn(self._beat(), "line heart-beat")
+        if self._trunk.registration is Registration.ONE:
+            self._spawn(self._keep_registering(), "registrar")
 
     def pids(self) -> tuple[int, ...]:
         """Line processes that live now."""
         return tuple(process.pid for process in self._processes if process.pid)
+
+    def register(self) -> None:
+        """Register, and keep it so; also after a refused login. Nothing for a trunk that does not register."""
+        self._want(True)
+
+    def unregister(self) -> None:
+        """Take the registration back until `register`."""
+        self._want(False)
 
     @property
     def prefork_pid(self) -> int | None:
@@ -174,6 +188,60 @@ class Lines:
     def pid_of(self, call_id: str) -> int | None:
         """The line process that carries this call."""
         return next((process.pid for process in self._processes if call_id in process.legs), None)
+
+    # -- the registration
+
+    def _want(self, wanted: bool) -> None:
+        if self.registrar is None:
+            return
+        self.registrar.wanted = wanted
+        for process in self._everybody():
+            if process.setup.registers and process.ready is not None:
+                self._spawn(self._command_registration(process), "registration")
+
+    def _told(self, process: LineProcess, value: Notice) -> None:
+        if self.registrar is None:
+            return
+        match value:
+            case Ready() if process.setup.registers:
+                self._spawn(self._command_registration(process), "registration")
+            case RegistrationState():
+                self.registrar.note(process.pid, value)
+            case Trace():
+                self.registrar.trace(value)
+
+    async def _command_registration(self, process: LineProcess) -> None:
+        """The registrar's name is looked up here for processes that have calls; alone, a process may do it itself."""
+        if self.registrar is None or not self.registrar.wanted:
+            process.send(Unregister())
+            return
+        route = None
+        if self._trunk.registration is Registration.EVERY_LINE:
+            trunk = self._trunk
+            uri = next(uri for uri in trunk.uris if uri.enabled)
+            where = trunk.outbound_proxy or trunk.register.registrar or f"{uri.host}:{uri.port}"
+            route = await self._names.address_of(f"sip:{where}")
+        process.send(Register(route or None))
+
+    async def _keep_registering(self) -> None:
+        """The process that holds the registration of the trunk; its successor comes later each time."""
+        loop, deaths = asyncio.get_running_loop(), 0
+        while not self._closing:
+            began = loop.time()
+            try:
+                await self._prepare()
+                process = self._registering = self._new_process(1, registers=True)
+                await process.closed()
+                if self.registrar is not None:
+                    self.registrar.gone(process.pid, process.refused or "the process that held it died")
+            except (LineError, NoFreePorts) as error:
+                log.warning("nothing holds the registration", trunk_id=self._trunk.id, why=str(error))
+            # A registrar whose answers end the process must not be asked ten times a second.
+            deaths = 0 if loop.time() - began > HEALTHY_S else deaths + 1
+            await asyncio.sleep(min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(deaths, 20)))
+
+    def _everybody(self) -> list[LineProcess]:
+        return [*self._processes, *([self._registering] if self._registering is not None else [])]
 
     # -- the pool
 
@@ -197,9 +265,11 @@ class Lines:
         if len(self._processes) >= math.ceil(self._most / per_process) + SPARE_PROCESSES:
             raise NoFreeLine("every line process is full")
         try:
-            return self._new_process(per_process)
+            process = self._new_process(per_process, registers=self._trunk.registration is Registration.EVERY_LINE)
         except NoFreePorts as error:
             raise LinesDown(str(error)) from None
+        self._processes.append(process)
+        return process
 
     async def _prepare(self) -> None:
         async with self._preparing:
@@ -213,9 +283,9 @@ class Lines:
                 self._stumble(str(error))
                 raise LinesDown(str(error)) from None
 
-    def _new_process(self, calls: int) -> LineProcess:
+    def _new_process(self, calls: int, *, registers: bool) -> LineProcess:
         address = self._trunk.bind_address
-        ports = claim(address, self._rtp_base, calls)
+        ports = claim(address, self._rtp_base, calls, self._trunk.rtp.port_last)
         setup = LineSetup(
             trunk=self._trunk,
             capacity=calls,
@@ -226,17 +296,19 @@ class Lines:
             ladder=self._ladder,
             dials_per_s=min(DIALS_PER_S_CEILING, max(1.0, self._trunk.cps)),
             silent_s=self._silent_s,
+            registers=registers,
             any_interface=self._any_interface,
         )
-        process = LineProcess(setup, ports, self._changed)
-        self._processes.append(process)
+        process = LineProcess(setup, ports, self._changed, self._told)
         self._spawn(process.live(self._prefork), "line process")
         return process
 
     def _changed(self, process: LineProcess) -> None:
         """A call ended, or the process is dead and all its calls have ended."""
         self._call_ended.set()
-        if process.is_closed:
+        if process.is_closed and process is not self._registering:
+            if self.registrar is not None:
+                self.registrar.gone(process.pid, "")
             self._bury(process)
 
     def _bury(self, process: LineProcess) -> None:
@@ -272,7 +344,7 @@ class Lines:
         while True:
             await asyncio.sleep(self._beat_s)
             self._beats += 1
-            for process in list(self._processes):
+            for process in self._everybody():
                 process.beat(self._beats)
             self._shrink()
 
@@ -294,44 +366,11 @@ class Lines:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    # -- names
-
     async def _route(self, command: Dial) -> Dial | None:
-        """PJSIP would resolve a name inside the call, blocking three others. None: nobody knows the name."""
-        found = _HOST.search(command.uri)
-        if found is None:
-            return command
-        host, port = found[1].strip("[]"), int(found[2] or 5060)
-        if self._is_address(host):
-            return command
-        address = await self._resolve(host, port)
-        return None if address is None else replace(command, route=address)
-
-    async def _resolve(self, host: str, port: int) -> str | None:
-        loop = asyncio.get_running_loop()
-        key = f"{host}:{port}"
-        until, address = self._resolved.get(key, (0.0, ""))
-        if until > loop.time():
-            return address
-        kind = socket.SOCK_STREAM if self._trunk.uris[0].transport is Transport.TCP else socket.SOCK_DGRAM
-        family = socket.AF_INET6 if ":" in self._trunk.bind_address else socket.AF_INET
-        try:
-            answers = await loop.getaddrinfo(host, port, family=family, type=kind)
-        except OSError as error:
-            log.warning("trunk name not found", host=host, error=str(error))
-            return None
-        found = str(answers[0][4][0])
-        address = f"[{found}]:{port}" if ":" in found else f"{found}:{port}"
-        self._resolved[key] = (loop.time() + RESOLVED_FOR_S, address)
-        return address
-
-    @staticmethod
-    def _is_address(host: str) -> bool:
-        try:
-            ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        return True
+        """None: nobody knows the name."""
+        proxy = self._trunk.outbound_proxy
+        address = await self._names.address_of(f"sip:{proxy}" if proxy else command.uri)
+        return None if address is None else replace(command, route=address or None)
 
 
 async def _all_closed(processes: list[LineProcess], within_s: float) -> bool:

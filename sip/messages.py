@@ -8,6 +8,7 @@ _STATUS = re.compile(r"SIP/2\.0 (\d{3})(?: ([^\r\n]*))?")
 _HEADER = re.compile(r"^([A-Za-z0-9.!%*_+`'~-]+)[ \t]*:[ \t]*(.*?)[ \t]*$")
 _Q850 = re.compile(r"q\.850\s*;(?:[^,]*?;)?\s*cause\s*=\s*(\d{1,3})", re.IGNORECASE)
 _RETRY = re.compile(r"\s*(\d{1,9})")
+_REALM = re.compile(r'^(?:www|proxy)-authenticate[ \t]*:.*?\brealm[ \t]*=[ \t]*"([^"\r\n]{0,200})"', re.I | re.M)
 _LOGGED = re.compile(
     r"(?P<way>[TR]X) \d+ bytes (?:Request|Response) msg .*? (?:to|from) (?P<transport>\w+) (?P<peer>\S+):\r?\n"
     r"(?P<text>.*?)(?:\r?\n)?--end msg--",
@@ -94,6 +95,12 @@ def reason_of(text: str) -> tuple[str | None, int | None]:
     why = _headers(text).get("reason")
     cause = _Q850.search(why) if why else None
     return (why[:500] if why else None), (int(cause[1]) if cause else None)
+
+
+def challenge_realm(text: str) -> str:
+    """The realm that a 401 or 407 asks a login for; empty when it names none."""
+    found = _REALM.search(text)
+    return found[1] if found else ""
 
 
 def masked(text: str | bytes) -> str:

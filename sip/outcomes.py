@@ -64,7 +64,8 @@ class Outcome:
     @property
     def silent(self) -> bool:
         """Completed, but nobody can have heard it: the recipient is undelivered, and somebody should look."""
-        return self.cause in (Cause.MEDIA_TIMEOUT, Cause.NO_AUDIO)
+        in_vain = (Cause.MEDIA_TIMEOUT, Cause.NO_AUDIO, Cause.SECURITY_REQUIRED)
+        return self.ending is Ending.COMPLETED and self.cause in in_vain
 
 
 def _outcome(ending: Ending, cause: Cause, again: Again, q850: int | None = None) -> Outcome:
@@ -279,6 +280,8 @@ def _no_channel(ended: Ended, rang: bool, elapsed_s: float | None) -> bool:
 
 
 def _after_answer(ended: Ended, rtp_required: bool, talk_s: float | None, pause_ms: int, heard_pct: int) -> Outcome:
+    if ended.why is Why.INSECURE:
+        return replace(_SECURITY, ending=Ending.COMPLETED)
     if _spoke_in_vain(ended, talk_s, pause_ms):
         return _outcome(Ending.COMPLETED, Cause.NO_AUDIO, Again.LATER)
     long_enough = talk_s is None or talk_s >= MEDIA_GRACE_S

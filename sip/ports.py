@@ -35,14 +35,14 @@ class PortBlock:
             self._guard = None
 
 
-def claim(address: str, first: int, calls: int) -> PortBlock:
-    """The first free block for so many calls at or after port `first` (0: anywhere below 32700).
+def claim(address: str, first: int, calls: int, last: int = 0) -> PortBlock:
+    """The first free block for so many calls at or after port `first` (0: anywhere below 32700), up to `last`.
 
     Raises NoFreePorts, also when the address is not one of this machine's.
     """
     span = RANGE_PER_CALL * calls
     step = span + _RTCP_AND_GUARD
-    highest = 65535 if first else _HIGHEST
+    highest = last or (65535 if first else _HIGHEST)
     start = first + first % 2 if first else _somewhere(step)
     bases = [start + n * step for n in range(_TRIES)]
     if not first:
@@ -56,7 +56,8 @@ def claim(address: str, first: int, calls: int) -> PortBlock:
         if _all_free(address, base, span + 2):
             return PortBlock(base, span, guard)
         guard.close()
-    raise NoFreePorts(f"no {step} free UDP ports on {address} from {start} on")
+    until = f" to {last}" if last else " on"
+    raise NoFreePorts(f"no {step} free UDP ports on {address} from {start}{until}")
 
 
 def free_sip_port(address: str, first: int, most: int) -> int:

@@ -7,6 +7,7 @@ is found too. A fault means that the line process must not dial.
 from dataclasses import dataclass
 
 from sip.setup import LineSetup
+from sip.tls import TLS_1_2
 from sip.trunk import Transport
 
 KNOWN_CODECS = ("PCMA", "PCMU", "G722")
@@ -34,6 +35,10 @@ class Effective:
     digest_types: tuple[int, ...]
     credential_bytes: int  # the longest field
     srtp: int
+    srtp_signalling: int
+    tls_verify: bool
+    tls_issuers: str
+    tls_proto: int  # a set of bits, one for each version
     sip_bound: str
     rtp_bound: str
     rtp_base: int
@@ -57,14 +62,13 @@ def faults(seen: Effective, told: LineSetup) -> tuple[str, ...]:
     return tuple(sentence for wrong, sentence in _rules(seen, told) if wrong)
 
 
-def warnings(seen: Effective) -> tuple[str, ...]:
+def warnings(seen: Effective, told: LineSetup) -> tuple[str, ...]:
     """What an operator should know, though it stops nothing."""
-    if _version(seen.version) < VERSION_FLOOR:
-        floor = ".".join(map(str, VERSION_FLOOR))
-        return (
-            f"PJSIP {seen.version} is older than {floor}: let only your trunk's addresses reach its SIP and RTP ports",
-        )
-    return ()
+    floor = ".".join(map(str, VERSION_FLOOR))
+    old = f"PJSIP {seen.version} is older than {floor}: let only your trunk's addresses reach its SIP and RTP ports"
+    gullible = "TLS believes any certificate (tls.verify = false): whoever stands in between hears the calls"
+    found = ((_version(seen.version) < VERSION_FLOOR, old), (_over_tls(told) and not seen.tls_verify, gullible))
+    return tuple(sentence for odd, sentence in found if odd)
 
 
 def _rules(seen: Effective, told: LineSetup) -> tuple[tuple[bool, str], ...]:
@@ -81,6 +85,10 @@ def _rules(seen: Effective, told: LineSetup) -> tuple[tuple[bool, str], ...]:
         (any(kind != 0 for kind in seen.digest_types), "a credential is a pre-computed digest"),
         (seen.credential_bytes > CREDENTIAL_MAX, f"a credential is longer than {CREDENTIAL_MAX} bytes"),
         (seen.srtp > 0 and not _over_tls(told), "SRTP without TLS shows its keys to everybody on the way"),
+        (seen.srtp > 0 and seen.srtp_signalling < 1, "SRTP keys may be sent without TLS"),
+        (_over_tls(told) and seen.tls_verify != told.trunk.tls.verify, "TLS does not verify as the trunk says"),
+        (_over_tls(told) and seen.tls_verify and not seen.tls_issuers, "TLS has no file of issuers to believe"),
+        (_over_tls(told) and seen.tls_proto != TLS_1_2, "TLS would speak other versions than 1.2"),
         (not told.any_interface and _unbound(seen.sip_bound), "SIP listens on every interface"),
         (not told.any_interface and _unbound(seen.rtp_bound), "RTP listens on every interface"),
         (seen.rtp_base % 2 != 0, "the RTP range begins with an odd port"),
@@ -94,6 +102,8 @@ def _rules(seen: Effective, told: LineSetup) -> tuple[tuple[bool, str], ...]:
         (seen.timer_use != 3, "session timers are not always asked for"),
         (seen.timer_expires_s != told.trunk.session_expires_s, "the session timer has another length"),
         (seen.timer_expires_s < TIMER_LEAST_S, f"the session timer is shorter than the {TIMER_LEAST_S} s of RFC 4028"),
+        (told.trunk.timers.t1_ms != 500, "timer T1 is fixed at 500 ms in this build of PJSIP"),
+        (not told.trunk.rtp.symmetric, "this build of PJSIP always sends where the peer sends from"),
         (seen.mwi or seen.publish, "message waiting or publishing is on"),
     )
 
@@ -103,7 +113,7 @@ def _unbound(address: str) -> bool:
 
 
 def _over_tls(told: LineSetup) -> bool:
-    return all(uri.transport is Transport.TLS for uri in told.trunk.uris)
+    return told.transport is Transport.TLS
 
 
 def _version(text: str) -> tuple[int, int]:

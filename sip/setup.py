@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sip.trunk import Trunk
+from sip.trunk import Transport, Trunk
 
 SILENT_S = 4.0  # a trunk that is up answers an INVITE with 100 within milliseconds; 4 s is eight retransmission timers
 DIALS_PER_S_CEILING = 20.0  # above about 60/s the library's socket table runs out and its assertion ends the process
@@ -26,4 +26,11 @@ class LineSetup:
     ladder: bool = True
     dials_per_s: float = 5.0
     silent_s: float = SILENT_S
+    registers: bool = False  # holds the trunk's registration, once a `Register` says so
     any_interface: bool = False  # the operator's word that 0.0.0.0 is meant
+
+    @property
+    def transport(self) -> Transport | None:
+        """The one way to the trunk; None when its URIs do not agree on one."""
+        kinds = {uri.transport for uri in self.trunk.uris if uri.enabled}
+        return kinds.pop() if len(kinds) == 1 else None

@@ -9,14 +9,19 @@ import re
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-from sip.trunk import NumberFormat, Transport, Trunk, TrunkUri
+from sip.trunk import CallerIdHeader, CallerIdPolicy, NumberFormat, Transport, Trunk, TrunkUri
 
 CALL_ID_HEADER = "X-Call-Id"
+ANONYMOUS = "anonymous"
 HEADERS_MAX = 16
 HEADER_VALUE_MAX = 256  # characters
-HEADERS_BYTES_MAX = 800  # the INVITE, SDP included, has to fit one UDP datagram of about 1300 bytes
+HEADERS_BYTES_MAX = 800
+INVITE_MAX = 1299  # over UDP, SDP included: RFC 3261 section 18.1.1, and some trunks answer 513 to more
+_INVITE_BARE = 981  # measured with every codec, numbers of 20 digits and a private caller; without hosts and headers
+_HOST_LEAST = 17  # of "anonymous.invalid"; the host stands in the request line, in To and in From
 WIRE_MAX = 32  # 15 digits of E.164 (ITU-T E.164 section 6), a prefix, and room
 
+_NOBODY = f'"Anonymous" <sip:{ANONYMOUS}@anonymous.invalid>'  # RFC 3323 section 4.1.1.3
 _DIGITS = re.compile(r"[0-9]{3,15}")
 _PREFIX = re.compile(r"\+?[0-9*]{0,16}")
 _WIRE = re.compile(r"\+?[0-9*]{3,32}")
@@ -74,27 +79,66 @@ def request_uri(number: str, trunk: Trunk, uri: TrunkUri) -> str:
 
 
 def wire_caller_id(number: str, trunk: Trunk) -> str:
-    """The caller id as it is shown to this trunk: international digits, with a plus where the trunk writes one."""
-    return wire_number(number, NumberFormat(out="+e164" if trunk.number_format.out == "+e164" else "e164"))
+    """The caller id as this trunk gets it: international digits, with a plus where the trunk writes one.
+
+    `ANONYMOUS` when it stands nowhere in the INVITE.
+    """
+    shown = _shown(number, trunk)
+    return ANONYMOUS if trunk.privacy and trunk.caller_id_header is CallerIdHeader.FROM else shown
 
 
 def from_uri(number: str, trunk: Trunk) -> str:
-    """Who calls: one of the trunk's own caller ids at the trunk's own host, so that no address of ours leaks.
+    """Who calls, in From: at the trunk's own host, so that no address of ours leaks. Nobody, with `privacy` (RFC 3323).
 
-    A trunk without `caller_ids` does not restrict them: the account's list has decided already.
+    `caller_id_policy` decides: the first of the trunk's `caller_ids` whatever was asked, or one of them, or any. A
+    pool without `caller_ids` restricts nothing: the account's list has decided already.
     """
-    if trunk.caller_ids and number not in trunk.caller_ids:
-        raise UriError("the caller id is not one of this trunk's caller_ids")
+    shown = _identity(number, trunk)
+    return _NOBODY if trunk.privacy else shown
+
+
+def identity_headers(number: str, trunk: Trunk) -> tuple[tuple[str, str], ...]:
+    """Where else the caller id stands: P-Asserted-Identity (RFC 3325) or Remote-Party-ID, and Privacy (RFC 3323)."""
+    found: list[tuple[str, str]] = []
+    match trunk.caller_id_header:
+        case CallerIdHeader.PAI:
+            found.append(("P-Asserted-Identity", f"<{_identity(number, trunk)}>"))
+        case CallerIdHeader.RPID:
+            privacy = "full" if trunk.privacy else "off"
+            shown = f"<{_identity(number, trunk)}>;party=calling;screen=yes;privacy={privacy}"
+            found.append(("Remote-Party-ID", shown))
+        case CallerIdHeader.FROM:
+            pass
+    if trunk.privacy:
+        found.append(("Privacy", "id"))
+    return tuple(found)
+
+
+def _identity(number: str, trunk: Trunk) -> str:
     host = next((uri.host for uri in trunk.uris if uri.enabled), None)
     if host is None:
         raise UriError("the trunk has no uri that is enabled")
-    return f"sip:{wire_caller_id(number, trunk)}@{_host(host)}"
+    return f"sip:{_shown(number, trunk)}@{_host(host)}"
 
 
-def headers(call_id: str, trunk: Trunk, more: Iterable[tuple[str, str]] = ()) -> tuple[tuple[str, str], ...]:
-    """Our `X-Call-Id`, then the trunk's headers, then `more`: names `X-…` or User-to-User, values printable ASCII.
+def _shown(number: str, trunk: Trunk) -> str:
+    ids = trunk.caller_ids
+    if trunk.caller_id_policy is CallerIdPolicy.FIXED:
+        if not ids:
+            raise UriError("the trunk shows a fixed caller id and has no caller_ids")
+        number = ids[0]
+    elif trunk.caller_id_policy is CallerIdPolicy.POOL and ids and number not in ids:
+        raise UriError("the caller id is not one of this trunk's caller_ids")
+    return wire_number(number, NumberFormat(out="+e164" if trunk.number_format.out == "+e164" else "e164"))
 
-    Raises UriError for anything else, for a name given twice, for X-Call-Id itself, and when they grow too long.
+
+def headers(
+    call_id: str, trunk: Trunk, more: Iterable[tuple[str, str]] = (), *, caller: str | None = None
+) -> tuple[tuple[str, str], ...]:
+    """Our `X-Call-Id`, the identity headers of `caller`, the trunk's headers, then `more`.
+
+    The last two are named `X-…` or User-to-User, their values printable ASCII. Raises UriError for anything else, for a
+    name given twice, for X-Call-Id itself, and when they grow too long.
     """
     if not _CALL_ID.fullmatch(call_id):
         raise UriError("a call id is letters, digits, - and _, at most 64")
@@ -106,9 +150,20 @@ def headers(call_id: str, trunk: Trunk, more: Iterable[tuple[str, str]] = ()) ->
             raise UriError(f"the header {name} is given twice, or is ours")
         taken.add(name.lower())
         found.append((name, value))
-    if len(found) > HEADERS_MAX or sum(len(name) + len(value) + 4 for name, value in found) > HEADERS_BYTES_MAX:
-        raise UriError(f"headers: at most {HEADERS_MAX} and {HEADERS_BYTES_MAX} bytes together")
+    found[1:1] = identity_headers(caller, trunk) if caller is not None else ()
+    most = _header_room(trunk)
+    if len(found) > HEADERS_MAX or sum(len(name) + len(value) + 4 for name, value in found) > most:
+        raise UriError(f"headers: at most {HEADERS_MAX} and {most} bytes together")
     return tuple(found)
+
+
+def _header_room(trunk: Trunk) -> int:
+    """Bytes for headers of ours: over UDP the INVITE has to fit one datagram, wherever that travels."""
+    over_udp = any(uri.transport is Transport.UDP for uri in trunk.uris)
+    if trunk.sandbox or not over_udp:
+        return HEADERS_BYTES_MAX
+    longest = max((len(uri.host) for uri in trunk.uris), default=0)
+    return max(0, INVITE_MAX - _INVITE_BARE - 3 * max(_HOST_LEAST, longest))
 
 
 def _check_header(name: str, value: str) -> None:

@@ -14,21 +14,27 @@ from config.settings import Account, Settings
 from media.prompt import Prompt
 from media.speech import SpeechError
 from messaging.clock import SystemClock
+from sip.trunk import Trunk, TrunkUri
 from tests.voice_values import an_ending, dialed, one_lease, step
 from voice.api.app import create_app
 from voice.api.parts import Api
 from voice.calls import Call, Ending, WasAnswered
+from voice.chaos import MemoryChaos
 from voice.compose import media_refusal
 from voice.messages import Outcome
 from voice.orders import LiveTrunk
+from voice.sealing import Sealer
 from voice.sending import Sending
 from voice.store import Lane
 from voice.store_memory import MemoryCallStore
+from voice.trunk_book import TrunkBook
+from voice.trunk_shelf import MemoryTrunkShelf
 
 TEST_KEY = "tk_test_0123456789abcdefghij"
 LIVE_KEY = "tk_live_0123456789abcdefghij"
 OTHER_KEY = "tk_test_somebodyelse01234567"
 PLAIN_KEY = "tk_test_withoutscopes0123456"
+SANDBOX = Trunk("sandbox", "Catch-all phone", (TrunkUri("127.0.0.1", 5070),), sandbox=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +145,10 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         refuse_url=refuse_url,
         refuse_media=media_refusal(settings),
         speaks=lambda language: language.startswith(("en", "fr", "sw")),
-        live_trunks={"carrier": LiveTrunk(), "old": LiveTrunk(False)},
+        live_trunks=lambda: {"carrier": LiveTrunk(), "old": LiveTrunk(False)},
+        chaos=MemoryChaos(),
+        trunks=TrunkBook(MemoryTrunkShelf(), Sealer(["k" * 32]), clock, lambda _: "10.0.0.5"),
+        sandbox_trunk=SANDBOX,
         magic=({"number": "12025550101", "does": "486 Busy"},),
         version="1.2.3",
     )

@@ -61,12 +61,12 @@ class Faulty:
         self._store = store
         self.away = False
         self.deaf: frozenset[str] = frozenset()  # these are answered without being asked
-        self.lose: Callable[[str], bool] = lambda _: False
+        self.lose: Callable[[str], bool | None] = lambda _: False
         self.lost = 0
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._store, name)
-        if name == "follow":
+        if name in ("follow", "seats", "scores"):
             return real
 
         async def asked(*args: Any) -> Any:
@@ -123,9 +123,10 @@ class Bench:
         self.journal = Journal(directory / "journal", self.clock)
         self.desk = Desk(self.store, self.prompts, self.journal, self.clock, heard_pct=80, recordings=directory / "rec")
         self.lines = lines
+        self.idle: tuple[Trunk, ...] = ()
 
     def dialer(self, *, lease_s: float = 15.0, drain_s: float = 10.0) -> Dialer:
-        return Dialer(self.desk, self.lines, holder="bench", lease_s=lease_s, drain_s=drain_s)
+        return Dialer(self.desk, self.lines, idle=self.idle, holder="bench", lease_s=lease_s, drain_s=drain_s)
 
     @contextlib.asynccontextmanager
     async def run(self, **settings: float) -> AsyncIterator[Dialer]:

@@ -24,7 +24,7 @@ from tests.until import until
 
 SIPP = shutil.which("sipp")
 _RULER = re.compile(r"^-{20,} (\S+)[ \t](\S+)$", re.MULTILINE)
-_VIA = "[last_Via:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n"
+_VIA = "[last_Via:]\n[last_Record-Route:]\n[last_From:]\n[last_To:];tag=[call_number]\n[last_Call-ID:]\n"
 
 
 def tone(path: Path, ms: int, rate: int = 8000) -> str:
@@ -107,20 +107,33 @@ def answers(rtp_port: int, *, ring_ms: int = 0, codec: int = 8) -> str:
     )
 
 
-def answers_and_hangs_up(rtp_port: int, after_ms: int) -> str:
+def answers_and_hangs_up(rtp_port: int, after_ms: int, *, by_proxy: bool = False) -> str:
+    """`by_proxy`: a Record-Route came with the INVITE, and the BYE goes that way."""
+    note, bye = _NOTE_CONTACT, _BYE
+    if by_proxy:
+        note = note.replace('crlf="true"', 'crlf="true" rrs="true"')
+        bye = bye.replace("Max-Forwards: 70", "[routes]\nMax-Forwards: 70")
     return scenario(
-        _NOTE_CONTACT,
+        note,
         send("180 Ringing"),
         send("200 OK", sdp_port=rtp_port),
         _NOTE_PARTIES,
         pause(after_ms),
-        _BYE,
+        bye,
         '<recv response="200"/>',
     )
 
 
 def refuses(status: str, *headers: str) -> str:
     return scenario(recv("INVITE"), send(status, *headers), recv("ACK"))
+
+
+def answers_options(status: str) -> str:
+    return scenario(recv("OPTIONS"), send(status))
+
+
+def rings_then_refuses(first: str, status: str, *, sdp_port: int | None = None) -> str:
+    return scenario(recv("INVITE"), send(first, sdp_port=sdp_port), pause(200), send(status), recv("ACK"))
 
 
 def rings_for_ever() -> str:
@@ -221,8 +234,10 @@ class Message:
 class Sipp:
     """`async with Sipp(scenario, tmp_path) as carrier:`; listens on `carrier.port`."""
 
-    def __init__(self, xml: str, directory: Path, *options: str) -> None:
+    def __init__(self, xml: str, directory: Path, *options: str, network: str = "udp") -> None:
+        """`network`: udp or tcp; SIPp itself is told by `options` (-t t1)."""
         self.port = free_port(socket.SOCK_DGRAM)
+        self._network = network
         self._directory, self._xml, self._options = directory, xml, options
         self._log = directory / f"sipp-{self.port}.log"
         self._process: asyncio.subprocess.Process | None = None
@@ -250,15 +265,23 @@ class Sipp:
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        await until(lambda: process.returncode is not None or _udp_port_is_used(self.port))
+        await until(lambda: process.returncode is not None or _port_is_used(self._network, self.port))
         return process.returncode is None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Gone, as a carrier whose machine went off."""
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+    async def start(self) -> None:
+        """Back, on the same port."""
+        assert await self._listens()
 
     def messages(self) -> list[Message]:
         """Everything so far, oldest first."""
@@ -282,9 +305,9 @@ class Sipp:
         return dict(found)
 
 
-def _udp_port_is_used(port: int) -> bool:
+def _port_is_used(network: str, port: int) -> bool:
     wanted = f":{port:04X} "
-    return any(wanted in line for line in Path("/proc/net/udp").read_text().splitlines())
+    return any(wanted in line for line in Path(f"/proc/net/{network}").read_text().splitlines())
 
 
 # -- RTP

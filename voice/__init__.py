@@ -3,13 +3,14 @@
 calls.py      Call, its states, advance(call, fact) (pure)      messages.py  Message and Recipient (pure)
 flows.py      what happens on an answered call (pure)           explain.py   cause -> sentence, fault, next step
 explanations.py  its words (data)
+explaining.py  what proves it: a Call object and its ladder -> evidence (pure)    ticket.py  as Markdown (pure)
 sending.py    the verbs: send_voice, place_call, cancel, find, list
 orders.py     a request judged: numbers, limits, times (pure)   call_object.py   the JSON Call object (pure)
 telling.py    the event of a step and its webhooks (pure)       endings.py   how a leg ended -> Ending, Outcome (pure)
 store.py      CallStore port    store_valkey.py keys.py rows.py lua/  the real one    store_memory.py  its twin
 codec.py      a value <-> its JSON                              writing.py   facts to the store, in order, repeated
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
-invite.py     what goes on the wire (pure)                      trunks.py    which trunk, and when: pace, breaker
+invite.py     what goes on the wire (pure)                      trunks.py    a trunk of this dialer: pace, breaker
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
 phone.py      the process around the catch-all phone            retention.py  recordings have a life
 api/          FastAPI, and nothing else knows it                cli/         the tocsin command
@@ -17,6 +18,16 @@ compose.py    the parts of a process: the only place that chooses adapters      
 processes.py  api, dialer, courier, phone: what each is made of  preflight.py what is told before anything starts
 serve.py      one process of each, supervised                   roles.py     how they are started
 figures.py    the operator's numbers, counted at scrape
+chaos.py      what trouble the catch-all phone was told to make
+trunk_book.py the trunks of the service, for all its processes    trunk_shelf.py  where they lie: Valkey, and its twin
+trunk_entry.py  one of them, and the errors about it            trunk_plan.py   what a file would change (pure)
+sealing.py    secrets at rest
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
-caller_ids.py which numbers an account may show (pure)          version.py   which Tocsin, which PJSIP
+caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
+simulating.py which way a call would take (pure)
+health.py     is a trunk there: N misses, M answers
+scoreboard.py how good a trunk is (pure)    scores.py  its marks, by the hour
+trunk_status.py the status of a trunk (pure)
+failover.py   may the next trunk be tried (pure)                seats.py limits.py  channels and pace over all dialers
+version.py    which Tocsin, which PJSIP
 """

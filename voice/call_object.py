@@ -54,7 +54,7 @@ def call_object(call: Call, *, increment_s: int = 1) -> dict[str, Any]:
         "total_rate": "0",
         "currency": None,
         "trunk_id": call.trunk_id,
-        "route": {"trunk": call.trunk_id, "hop": 1} if call.trunk_id else None,
+        "route": {"trunk": call.trunk_id, "hop": call.hop, "why": call.why_trunk or None} if call.trunk_id else None,
         "wire_to": call.wire_to,
         "wire_from": call.wire_from,
         "codec": call.codec,

@@ -71,6 +71,7 @@ class Dialed:
     wire_to: str
     wire_from: str
     warnings: tuple[str, ...] = ()  # what was asked of the voice and is not in the audio
+    why: str = ""  # this trunk, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +164,15 @@ class Call:
     client_reference: str | None = None
     callback_data: str | None = None
     test: bool = False  # an operator's test call, which no figure counts
+    hop: int = 1  # of this attempt: the leg on the next trunk is a call of its own
+    tried: tuple[str, ...] = ()  # trunks of the hops before
+    dial_by: datetime | None = None  # a later hop that has not left by then does not leave any more
     start_at: datetime | None = None
     ring_at: datetime | None = None
     answer_at: datetime | None = None
     end_at: datetime | None = None
     trunk_id: str | None = None
+    why_trunk: str = ""
     wire_to: str | None = None
     wire_from: str | None = None
     codec: str | None = None
@@ -225,6 +230,7 @@ def _advanced(call: Call, fact: Fact) -> Call:  # one arm per fact; a table of f
                 status=Status.DIALING,
                 start_at=fact.at,
                 trunk_id=fact.trunk_id,
+                why_trunk=fact.why,
                 wire_to=fact.wire_to,
                 wire_from=fact.wire_from,
                 warnings=fact.warnings,
@@ -232,7 +238,8 @@ def _advanced(call: Call, fact: Fact) -> Call:  # one arm per fact; a table of f
         case NotDialed():
             if call.status is not Status.DIALING:
                 raise IllegalMove("only a dialing call can go back to the queue")
-            return replace(call, status=Status.QUEUED, start_at=None, trunk_id=None, wire_to=None, wire_from=None)
+            gone = replace(call, start_at=None, trunk_id=None, why_trunk="", wire_to=None, wire_from=None)
+            return replace(gone, status=Status.QUEUED)
         case Rang():
             if call.ring_at is not None:
                 raise IllegalMove("it rings already")

@@ -7,7 +7,7 @@ import ipaddress
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,16 @@ from sip.line import Line
 from sip.lines import Lines
 from sip.simulated import SimulatedLine
 from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
-from sip.trunk_file import TrunkFileError, load_trunks
+from sip.trunk_file import TrunkError, read_trunks, warn
+from sip.trunk_reading import Said
 from voice import installation
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
+from voice.sealing import Sealer
 from voice.store_valkey import ValkeyCallStore
+from voice.trunk_book import TrunkBook
+from voice.trunk_shelf import ValkeyTrunkShelf
 
 log = structlog.get_logger(__name__)
 
@@ -134,16 +138,51 @@ def call_store(settings: Settings, redis: Redis, blocking: Redis) -> ValkeyCallS
     )
 
 
-def trunks(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple[Trunk, ...]:
-    """Those of the file, and the sandbox when there is a phone to reach."""
+def trunk_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple[Said, ...] | None:
+    """What the trunk file says; None when there is no file. Raises SettingsError."""
+    if not settings.trunks:
+        return None
     try:
-        configured = load_trunks(settings.trunks, environ) if settings.trunks else ()
-    except TrunkFileError as error:
+        found = read_trunks(settings.trunks, environ)
+    except TrunkError as error:
         raise SettingsError(f"trunks: {error}") from None
+    warn(settings.trunks, found)
+    return found
+
+
+def trunk_book(settings: Settings, redis: Redis) -> TrunkBook:
+    sealer = Sealer(installation.secret_keys(settings))
+    return TrunkBook(ValkeyTrunkShelf(redis, settings.store.prefix), sealer, SystemClock())
+
+
+async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping[str, str] = os.environ) -> None:
+    """Make the book say what the file says, at each start of a process that reads it; harmless to repeat.
+
+    Without a file the book stays as it is: this machine may not be the one that has it. Raises Unavailable.
+    """
+    said = trunk_file(settings, environ)
+    if said is not None and settings.trunks is not None:
+        done = await book.apply(said, settings.trunks.name)
+        for change in done.changes:
+            log.info("trunk changed by the file", trunk=change.trunk_id, change=change.does.value)
+        for warning in done.warnings:
+            log.warning("trunk file applied", warning=warning)
+    await book.seal_anew()
+
+
+async def trunks(settings: Settings, book: TrunkBook) -> tuple[Trunk, ...]:
+    """Those of the book that take calls, and the catch-all phone when there is one to reach. Raises Unavailable."""
+    phone = sandbox_trunk(settings)
+    taking = tuple(entry.trunk for entry in await book.all() if entry.takes_calls)
+    return (*taking, phone) if phone else taking
+
+
+def sandbox_trunk(settings: Settings) -> Trunk | None:
+    """The way to the catch-all phone."""
     if not settings.sandbox.enabled or (not settings.sandbox.sip_port and not settings.simulate):
-        return configured
+        return None
     phone = TrunkUri("127.0.0.1", settings.sandbox.sip_port or 5060)
-    sandbox = Trunk(
+    return Trunk(
         id=SANDBOX_TRUNK,
         name="Catch-all phone",
         uris=(phone,),
@@ -154,7 +193,6 @@ def trunks(settings: Settings, environ: Mapping[str, str] = os.environ) -> tuple
         auth=Credentials("tocsin", realm="sandbox", password="sandbox"),
         rtp=Rtp(timeout_s=SANDBOX_SILENT_S, required=True),
     )
-    return (*configured, sandbox)
 
 
 def line_for(settings: Settings, trunk: Trunk) -> Line:
@@ -222,11 +260,16 @@ def old_recordings(settings: Settings, folder: Path) -> Callable[[], int]:
 
 
 def swept(stack: contextlib.AsyncExitStack, *sweeps: Callable[[], object]) -> None:
-    sweeping = asyncio.create_task(keep_sweeping(sweeps), name="retention")
+    beside(stack, keep_sweeping(sweeps), "retention")
+
+
+def beside(stack: contextlib.AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """`work` as a task that ends with the stack."""
+    working = asyncio.create_task(work, name=name)
 
     async def leave() -> None:
-        sweeping.cancel()
-        await asyncio.gather(sweeping, return_exceptions=True)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
     stack.push_async_callback(leave)
 

@@ -7,13 +7,15 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any
 
+import structlog
 from redis.asyncio import Redis
 
-from config.settings import Settings
+from config.settings import Settings, SettingsError
 from media.speech import SpeechEngine, SpeechError, Utterance
 from messaging.accounts import Mode
 from messaging.clock import SystemClock
 from messaging.deliveries import Deliveries
+from messaging.errors import Unavailable
 from messaging.guard import judge_url
 from messaging.store import durability
 from sip.sandbox.scripts import MAGIC
@@ -21,14 +23,21 @@ from voice import compose
 from voice.api.parts import Api, Check
 from voice.caller_ids import caller_ids
 from voice.calls import Call
+from voice.chaos import ValkeyChaos
 from voice.figures import Figures
 from voice.installation import pepper
 from voice.orders import LiveTrunk
 from voice.preflight import naming
 from voice.presence import Presence
+from voice.routing import TrunkState
 from voice.sending import Sending
+from voice.simulating import merged
+from voice.trunk_book import TrunkBook
 from voice.version import pjsip_version, tocsin_version
 
+log = structlog.get_logger(__name__)
+
+BOOK_AGAIN_S = 1.0  # until the store answers
 VOICE_LOOKED_AT_S = 60.0  # a render is not free: once a minute is often enough to know that a voice works
 
 
@@ -43,7 +52,9 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
     accounts = compose.accounts(settings, redis, pepper(settings))
     with naming("api_keys"):
         accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
-    trunks = compose.trunks(settings)
+    book = compose.trunk_book(settings, redis)
+    trunks = _TrunksNow(settings, book)
+    compose.beside(stack, trunks.keep_reading(), "trunk book")
     presence = Presence(redis, settings.store.prefix, clock)
     await compose.announced(stack, presence, "api", compose.holder(), dict)
     return Api(
@@ -56,14 +67,41 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         refuse_url=_refusal(settings),
         refuse_media=compose.media_refusal(settings),
         speaks=lambda language: any(engine.speaks(language) for engine in engines),
-        live_trunks={t.id: LiveTrunk(t.enabled, t.caller_ids) for t in trunks if not t.sandbox},
-        caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks, sandbox=sandbox),
+        live_trunks=lambda: {t.id: LiveTrunk(t.enabled, t.caller_ids) for t in trunks.now if not t.sandbox},
+        chaos=ValkeyChaos(redis, blocking, settings.store.prefix),
+        trunks=book,
+        sandbox_trunk=compose.sandbox_trunk(settings),
+        caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks.now, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),
+        routes=_routes(trunks, presence),
         magic=[{"number": number, "does": script.title} for number, script in MAGIC.items()],
         figures=Figures(store, presence, Deliveries(redis, settings.store.prefix), _owners(settings)).collect,
         version=tocsin_version(),
     )
+
+
+class _TrunksNow:
+    """The trunks that take calls, kept up to date. While the store has not answered yet: those of the file."""
+
+    def __init__(self, settings: Settings, book: TrunkBook) -> None:
+        self._settings, self._book = settings, book
+        self.now = tuple(said.trunk for said in compose.trunk_file(settings) or ())
+
+    async def keep_reading(self) -> None:
+        applied = False
+        while True:
+            try:
+                if not applied:
+                    await compose.apply_trunk_file(self._settings, self._book)
+                    applied = True
+                async for _ in self._book.watch():
+                    self.now = await compose.trunks(self._settings, self._book)
+            except Unavailable:
+                await asyncio.sleep(BOOK_AGAIN_S)
+            except SettingsError as error:  # somebody changed the file since we started
+                log.error("trunk file is not applied", why=str(error))  # noqa: TRY400 - it says all there is
+                applied = True
 
 
 def _owners(settings: Settings) -> tuple[str, ...]:
@@ -73,6 +111,13 @@ def _owners(settings: Settings) -> tuple[str, ...]:
 def _refusal(settings: Settings) -> Callable[[str, bool], str | None]:
     policies = {sandbox: compose.webhook_policy(settings, sandbox=sandbox) for sandbox in (False, True)}
     return lambda url, sandbox: judge_url(url, policies[sandbox])
+
+
+def _routes(trunks: _TrunksNow, presence: Presence) -> Callable[[], Awaitable[tuple[TrunkState, ...]]]:
+    async def routes() -> tuple[TrunkState, ...]:
+        return merged(trunks.now, [dialer.get("routes", {}) for dialer in await presence.present("dialer")])
+
+    return routes
 
 
 def _recording(folder: Path) -> Callable[[Call], Awaitable[Path | None]]:

@@ -2,20 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from messaging.errors import Unavailable
 from sip.causes import Cause
 from sip.line import Line
-from sip.trunk import Trunk
+from sip.trunk import Trunk, TrunkUri
 from voice.calls import Ending, Status
 from voice.dispatch import Desk, Dispatch, Went
 from voice.endings import lost, outcome_of, without_leg
+from voice.health import Target, watch
+from voice.routing import Admin, Candidate, TrunkState, Wanted, because, candidates, never, wanted_by
 from voice.store import Intent, Lane, Lease
-from voice.trunks import TrunkDoor, choose, none_may_show
+from voice.trunks import TrunkDoor
 from voice.writing import CallWriter, Stale
 
 log = structlog.get_logger(__name__)
@@ -34,18 +37,22 @@ class LaneState:
     """What this dialer holds in one lane."""
 
     lane: Lane
-    doors: tuple[TrunkDoor, ...]
+    doors: tuple[TrunkDoor, ...] = ()
+    idle: tuple[TrunkState, ...] = ()  # trunks that have no line here: their calls wait
     holding: dict[str, Dispatch] = field(default_factory=dict)
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
     def room(self, now: float) -> int:
         return sum(door.room(now) for door in self.doors)
 
+    def states(self, now: float) -> tuple[TrunkState, ...]:
+        return (*(door.state(now) for door in self.doors), *self.idle)
+
 
 class Dialer:
     """`run` returns after `stop` and the drain. Lines are opened and closed by whoever made them.
 
-    `lines`: by trunk id. `lease_s`: a call is ours for so long without a sign of life from this event loop.
+    `lines`, `idle`: as for `reload`. `lease_s`: a call is ours for so long without a sign of life from this event loop.
     `drain_s`: calls in progress may go on for so long after `stop`; then they are hung up. `holder`: who we are.
     """
 
@@ -55,6 +62,7 @@ class Dialer:
         lines: Mapping[str, tuple[Trunk, Line]],
         *,
         holder: str,
+        idle: Iterable[Trunk] = (),
         lease_s: float = 15.0,
         drain_s: float = 60.0,
     ) -> None:
@@ -62,29 +70,82 @@ class Dialer:
         self._holder = holder
         self._lease_s = lease_s
         self._drain_s = drain_s
-        doors = [TrunkDoor(trunk, line) for trunk, line in lines.values()]
-        self._lanes = {
-            lane: LaneState(lane, tuple(door for door in doors if Lane.of(door.trunk.sandbox) is lane)) for lane in Lane
-        }
+        self._lanes = {lane: LaneState(lane) for lane in Lane}
+        self._running = False
+        self._watching: dict[int, asyncio.Task[None]] = {}  # by the identity of the door
+        self.reload(lines, idle)
         # The duties look at these, too: a client that swallows a cancellation must not keep the process.
         self._stopping = asyncio.Event()
         self._drained = asyncio.Event()
         self._calls: set[asyncio.Task[None]] = set()
         self._outage_at: float | None = None
 
+    def reload(
+        self,
+        lines: Mapping[str, tuple[Trunk, Line]],
+        idle: Iterable[Trunk] = (),
+        admins: Mapping[str, Admin] | None = None,
+    ) -> None:
+        """The trunks as they are from now on. Calls in progress stay on the line they have; whoever made it closes it.
+
+        `lines`: by trunk id. `idle`: known trunks without a line here, so that calls for them wait and are not ended.
+        `admins`: what the operator wants of a trunk, by its id; enabled unless said otherwise.
+        """
+        says = admins or {}
+        before = {door.trunk.id: door for state in self._lanes.values() for door in state.doors}
+        doors = [_door(trunk, line, says, before.get(trunk.id)) for trunk, line in lines.values()]
+        resting = [TrunkState(trunk, says.get(trunk.id, Admin.DISABLED), free=0) for trunk in idle]
+        for lane, state in self._lanes.items():
+            state.doors = tuple(door for door in doors if Lane.of(door.trunk.sandbox) is lane)
+            state.idle = tuple(one for one in resting if Lane.of(one.trunk.sandbox) is lane)
+            state.nudged.set()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Ping the trunks that want it. A door that stays keeps its watch, and what it found."""
+        pinged = {
+            id(door): door
+            for state in self._lanes.values()
+            for door in state.doors
+            if door.trunk.options_ping and door.trunk.enabled
+        }
+        for gone in self._watching.keys() - (pinged.keys() if self._running else ()):
+            self._watching.pop(gone).cancel()
+        for one, door in pinged.items():
+            if self._running and one not in self._watching and door.trunk.options_ping:
+                watching = watch(door.trunk, door.trunk.options_ping, door.pinged)
+                self._watching[one] = asyncio.create_task(watching, name=f"pinging {door.trunk.id}")
+
+    def forgive(self, trunk_id: str) -> None:
+        """The operator says that the trunk is mended: it takes calls again at once, whatever it answered before."""
+        for state in self._lanes.values():
+            for door in state.doors:
+                if door.trunk.id == trunk_id:
+                    door.forgive()
+            state.nudged.set()
+
     @property
     def busy(self) -> int:
         """Calls held now."""
         return sum(len(state.holding) for state in self._lanes.values())
 
+    def states(self) -> tuple[TrunkState, ...]:
+        """Every trunk as routing sees it now."""
+        now = self._desk.clock.monotonic()
+        return tuple(one for state in self._lanes.values() for one in state.states(now))
+
+    def targets(self) -> dict[str, Mapping[TrunkUri, Target]]:
+        """What the pings found, by trunk."""
+        return {door.trunk.id: door.targets for state in self._lanes.values() for door in state.doors}
+
     def problems(self) -> tuple[str, ...]:
         """Why calls of a lane wait, in words for the readiness page; empty when nothing is wrong."""
         now = self._desk.clock.monotonic()
         found = [
-            f"trunk {door.trunk.id} is down: {door.why_down}"
+            f"trunk {door.trunk.id} is down: {why}"
             for state in self._lanes.values()
             for door in state.doors
-            if door.why_down and now < door.down_until
+            if (why := door.down(now))
         ]
         if not any(door.trunk.enabled for door in self._lanes[Lane.LIVE].doors):
             found.append("no live trunk: calls of live keys wait until they expire")
@@ -97,6 +158,15 @@ class Dialer:
         self._stopping.set()
 
     async def run(self) -> None:
+        self._running = True
+        self._watch()
+        try:
+            await self._work()
+        finally:
+            self._running = False
+            self._watch()
+
+    async def _work(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             duties = [tasks.create_task(self._heartbeat(), name="heartbeat")]
             for state in self._lanes.values():
@@ -104,7 +174,6 @@ class Dialer:
             leasing = [
                 tasks.create_task(self._lease_for_ever(state), name=f"leasing {state.lane}")
                 for state in self._lanes.values()
-                if state.doors
             ]
             await self._stopping.wait()
             for state in self._lanes.values():
@@ -122,7 +191,7 @@ class Dialer:
             state.nudged.clear()
             room = state.room(self._desk.clock.monotonic())
             if room == 0:
-                await asyncio.sleep(LOOK_S)
+                await (asyncio.sleep(LOOK_S) if state.doors else _wait(state.nudged, SWEEP_S))
                 continue
             try:
                 leases = await self._desk.store.lease(state.lane, self._holder, room, self._lease_s)
@@ -135,19 +204,26 @@ class Dialer:
 
     async def _start(self, state: LaneState, leases: Sequence[Lease]) -> None:
         for lease in leases:
-            now = self._desk.clock.monotonic()
-            door = choose(state.doors, lease.call, lease.message.trunk_id, now)
-            if door is None:
-                await self._turn_away(state, lease)
+            found = self._ways(state, wanted_by(lease.call, lease.message))
+            door = next((one for one in state.doors if found and one.trunk.id == found[0].trunk_id), None)
+            if door is None or found[0].skip is not None:
+                await self._turn_away(state, lease, found)
                 continue
-            dispatch = Dispatch(self._desk, lease, door)
+            why = because(found, lease.call.tried)
+            dispatch = Dispatch(self._desk, lease, door, why, functools.partial(self._ways, state), self._lease_s)
             state.holding[lease.call.call_id] = dispatch
             self._own(self._carry(state, dispatch), f"call {lease.call.call_id}")
 
-    async def _turn_away(self, state: LaneState, lease: Lease) -> None:
-        """No trunk takes it: for now, or for good."""
-        if none_may_show(state.doors, lease.call, lease.message.trunk_id):
-            self._own(self._end(lease, Cause.CALLER_ID_UNVERIFIED), f"no trunk for {lease.call.call_id}")
+    def _ways(self, state: LaneState, wanted: Wanted) -> tuple[Candidate, ...]:
+        clock = self._desk.clock
+        return candidates(state.states(clock.monotonic()), wanted, clock.now())
+
+    async def _turn_away(self, state: LaneState, lease: Lease, found: Sequence[Candidate]) -> None:
+        """No trunk takes it: for now, or for good. A trunk asked for that we do not know may be news to us only."""
+        asked = lease.message.trunk_id
+        known = asked is None or any(one.trunk_id == asked for one in found)
+        if known and found and (cause := never(found)):
+            self._own(self._end(lease, cause), f"no trunk for {lease.call.call_id}")
             return
         try:
             await self._desk.store.release(lease, NO_TRUNK_S)
@@ -200,7 +276,7 @@ class Dialer:
             await asyncio.sleep(self._lease_s / 3)
 
     async def _extend(self, state: LaneState) -> None:
-        held = list(state.holding)
+        held = {call_id: dispatch.seat for call_id, dispatch in state.holding.items()}
         if not held:
             return
         for call_id, intent in await self._desk.store.extend(state.lane, held, self._lease_s):
@@ -280,6 +356,21 @@ class Dialer:
             return True
         _, pending = await asyncio.wait(self._calls, timeout=within_s)
         return not pending
+
+
+def _door(trunk: Trunk, line: Line, admins: Mapping[str, Admin], before: TrunkDoor | None) -> TrunkDoor:
+    """A new door, because calls on their way hold the old one; what we know of the trunk's health and pace goes over.
+
+    An operator who changes a trunk or enables it again has mended it: then it starts without a past.
+    """
+    admin = admins.get(trunk.id, Admin.ENABLED)
+    if before is None:
+        return TrunkDoor(trunk, line, admin)
+    if before.trunk != trunk or (admin is Admin.ENABLED and before.admin is not Admin.ENABLED):
+        return TrunkDoor(trunk, line, admin, next_at=before.next_at)
+    if (before.trunk, before.line, before.admin) == (trunk, line, admin):
+        return before
+    return replace(before, trunk=trunk, line=line, admin=admin, preparing=0)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import tzinfo
 from enum import StrEnum
@@ -24,11 +24,14 @@ from sip.line import Leg, LineError, LinesDown, NoFreeLine
 from voice.call_object import UTC_ZONE
 from voice.calls import Call, Dialed, Ending, KeyPressed, NotDialed, Rang, Status, WasAnswered
 from voice.endings import in_public, lost, moment, of_leg, outcome_of, without_audio, without_leg
+from voice.failover import may_go_on, next_hop
 from voice.flows import begin, step
+from voice.health import reachable
 from voice.invite import CannotDial, Invite, invite_for, with_sip_call_id
 from voice.journal import Journal
 from voice.messages import Message, Outcome
-from voice.store import CallStore, Intent, Lease
+from voice.routing import Candidate, Wanted, wanted_by
+from voice.store import CallStore, Intent, Lease, Successor
 from voice.trunks import TrunkDoor, may_carry
 from voice.writing import CallWriter, Stale
 
@@ -82,13 +85,24 @@ class Desk:
     zone: tzinfo = UTC_ZONE
 
 
+Ways = Callable[[Wanted], Sequence[Candidate]]
+
+
 class Dispatch:
     """Owned by one task of the dialer. `wish`, `shut_down` and `adopt` may be called at any moment."""
 
-    def __init__(self, desk: Desk, lease: Lease, door: TrunkDoor) -> None:
+    def __init__(self, desk: Desk, lease: Lease, door: TrunkDoor, why: str, ways: Ways, lease_s: float) -> None:
+        """`why` this trunk; `ways`: the others, when it turns out that it does not take the call.
+
+        `lease_s`: so long a seat on the trunk is ours before somebody has to extend it.
+        """
         self._desk = desk
         self._lease = lease
         self._door = door
+        self._why = why
+        self._ways = ways
+        self._lease_s = lease_s
+        self.seat: str | None = None  # the trunk on which we hold one
         self._canceled = lease.intent is Intent.CANCEL
         self._stopping = False
         self._committed = False
@@ -146,6 +160,8 @@ class Dispatch:
             return Went.STALE
         finally:
             self._prepared()
+            if self.seat is not None:
+                self._door.freed()
             if self._timer:
                 self._timer.cancel()
 
@@ -167,15 +183,35 @@ class Dispatch:
         if audio is None:
             return await self._give_back(0.0)
         try:
-            invite = invite_for(self.call, self.message, self._door.trunk)
+            invite = invite_for(self.call, self.message, reachable(self._door.trunk, self._door.targets))
         except CannotDial as no:
             return await self._end(self._never(no.cause))
-        await asyncio.sleep(self._door.turn(self._desk.clock.monotonic()))
+        if not await self._wait_for_a_seat():
+            return await self._give_back(NO_LINE_S)
         if objection := self._objection():
+            await self._leave_seat()
             return await self._end(objection)
         if self._stopping:
+            await self._leave_seat()
             return await self._give_back(0.0)
         return await self._dial(audio, invite)
+
+    async def _wait_for_a_seat(self) -> bool:
+        """A channel and our turn, counted over all dialers; False when there is none, or nobody can say."""
+        door, seats, clock = self._door, self._desk.store.seats, self._desk.clock
+        try:
+            seat = await seats.take(door.trunk, self.call.call_id, self._lease_s)
+        except Unavailable:
+            return False
+        door.seated(seat, clock.monotonic())
+        if seat.taken:
+            self.seat = door.trunk.id
+            await asyncio.sleep(seat.wait_s)
+        return seat.taken
+
+    async def _leave_seat(self) -> None:
+        with contextlib.suppress(Unavailable):  # then it lapses
+            await self._desk.store.seats.leave(self._door.trunk.id, self.call.call_id)
 
     def _objection(self) -> Ending | None:
         """Why this call ends here and now, without a dial."""
@@ -185,7 +221,7 @@ class Dispatch:
             return lost(now)
         if self._canceled:
             return self._never(Cause.CANCELED_BY_API)
-        if now >= self.message.valid_until:
+        if now >= min(self.message.valid_until, call.dial_by or self.message.valid_until):
             return self._never(Cause.VALIDITY_EXPIRED)
         if self._lease.times_leased > TIMES_LEASED_MOST:
             log.error("call parked", call_id=call.call_id, times_leased=self._lease.times_leased)
@@ -211,11 +247,12 @@ class Dispatch:
     async def _dial(self, audio: Audio, invite: Invite) -> Went:
         desk, trunk = self._desk, self._door.trunk
         warnings = tuple(in_public(self.message.prompt, words) for words in audio.warnings)
-        fact = Dialed(desk.clock.now(), trunk.id, invite.wire_to, invite.wire_from, warnings)
+        fact = Dialed(desk.clock.now(), trunk.id, invite.wire_to, invite.wire_from, warnings, self._why)
         try:
             await desk.journal.dialed(self.call, self.writer.epoch, fact)
         except OSError:
             log.exception("journal not written: nothing is dialled")
+            await self._leave_seat()
             return await self._give_back(DOWN_S)
         self._committed = True
         script = self.message.script
@@ -331,16 +368,30 @@ class Dispatch:
 
     async def _finish(self, ended: Ended) -> Went:
         self._note(lambda: self._desk.journal.ended(ended))
-        ending = of_leg(self.call, self.message, ended, self._door.trunk, self._desk.heard_pct)
+        door, heard_pct = self._door, self._desk.heard_pct
+        ending = of_leg(self.call, self.message, ended, door.trunk, heard_pct, barred=door.barred)
         if ending.status is Status.COMPLETED and self.call.answer_at is None:
             self._take(WasAnswered(moment(ended.at)))  # the line said so in its last words only
-        self._door.went(ending.cause, self._desk.clock.monotonic())
-        return await self._end(with_sip_call_id(ending, self._traces))
+        code = ended.code if ended.origin is Origin.REMOTE else 0
+        door.went(ending.cause, self._desk.clock.monotonic(), code=code, retry_after_s=ended.retry_after_s)
+        return await self._end(with_sip_call_id(ending, self._traces), self._next_hop(ended, ending))
 
-    async def _end(self, ending: Ending) -> Went:
+    def _next_hop(self, ended: Ended, ending: Ending) -> Successor | None:
+        """Over another trunk, when the policy allows it and one can take the call now."""
+        now, policy = self._desk.clock.now(), self._door.trunk.failover
+        if self._canceled or not may_go_on(self.call, ended, ending, policy, now):
+            return None
+        following = next_hop(self.call, self.message, policy, now, self._desk.zone)
+        found = self._ways(wanted_by(following.call, self.message))
+        if not found or found[0].skip is not None:
+            return None
+        log.info("next hop", call_id=self.call.call_id, next_call_id=following.call.call_id, cause=ending.cause)
+        return following
+
+    async def _end(self, ending: Ending, successor: Successor | None = None) -> Went:
         """Written until the store has it, however long that takes; the journal remembers it if we die before."""
         self._prepared()
-        self.writer.take(ending, self._outcome)
+        self.writer.take(ending, self._outcome, successor)
         saved = await self._save_trace()
         await self.writer.flush()
         if not saved:

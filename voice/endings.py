@@ -22,11 +22,13 @@ DETAIL_MOST = 300  # characters: a sentence, and a word of each engine that was 
 _OF_OURS = re.compile(
     r"(?<![\w:/])/\w[^\s'\",;:)]*|\b\d{1,3}(?:\.\d{1,3}){3}\b|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){3,7}"
 )
-_SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value})
+_SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value, Cause.SECURITY_REQUIRED.value})
 
 
-def of_leg(call: Call, message: Message, ended: Ended, trunk: Trunk | None, heard_from_pct: int) -> Ending:
-    """The ending of a call that had a leg. `call` as it stood when `ended` arrived."""
+def of_leg(
+    call: Call, message: Message, ended: Ended, trunk: Trunk | None, heard_from_pct: int, *, barred: bool = False
+) -> Ending:
+    """The ending of a call that had a leg. `call` as it stood when `ended` arrived. `barred`: TrunkDoor.barred."""
     at = moment(ended.at)
     judged = outcomes.judge(
         ended,
@@ -37,6 +39,7 @@ def of_leg(call: Call, message: Message, ended: Ended, trunk: Trunk | None, hear
         talk_s=_seconds(call.answer_at, at),
         pause_ms=message.script.pause_ms,
         heard_pct=heard_from_pct,
+        barred=barred,
     )
     ending = _ending(judged, at, ended)
     if judged.cause not in _SILENT:

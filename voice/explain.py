@@ -48,6 +48,7 @@ class Exit(IntEnum):
     NOT_FOUND = 5
     RATE_LIMITED = 6
     UNREACHABLE = 7
+    DIFFERS = 8
     BUSY = 10
     NO_ANSWER = 11
     DECLINED = 12
@@ -93,7 +94,7 @@ EXIT_CODES: Mapping[Cause, Exit] = MappingProxyType(
 )
 """Cause of a call's end -> exit code, for calls that were not answered; see `exit_code`."""
 
-ERROR_HOMES = ("messaging.errors", "messaging.guard", "messaging.numbers")
+ERROR_HOMES = ("messaging.errors", "messaging.guard", "messaging.numbers", "voice.trunk_entry")
 """Where ServiceError and its subclasses are defined; a test finds the ones that are missing here."""
 
 HEARD_PCT = 80  # from here on a message counts as heard, unless the service is set otherwise
@@ -210,7 +211,7 @@ def word_for(call: Mapping[str, Any], heard_pct: int = HEARD_PCT) -> str:
 
 def _completed_word(call: Mapping[str, Any], cause: Cause | None, heard_pct: int) -> str:
     heard = bool(call.get("played_to_end")) or (call.get("heard_pct") or 0) >= heard_pct
-    if cause in (Cause.NO_AUDIO, Cause.MEDIA_TIMEOUT):
+    if cause in (Cause.NO_AUDIO, Cause.MEDIA_TIMEOUT, Cause.SECURITY_REQUIRED):
         return "Silent call"
     if call.get("answered_by") == "machine":
         return "Voicemail (message left)" if heard else "Voicemail (no message)"
@@ -264,6 +265,7 @@ def _story(call: Mapping[str, Any], cause: Cause | None) -> str:
 
 _END: dict[Cause | None, str] = {
     Cause.MEDIA_TIMEOUT: "but no sound came from their side",
+    Cause.SECURITY_REQUIRED: "but without the encryption that this trunk has to use, so nothing was said",
     Cause.MAX_DURATION: "the time limit ended the call",
     Cause.SIGNALLING_LOST: "then the signalling was lost",
     Cause.PLATFORM_SHUTDOWN: "then our service was shut down",

@@ -216,9 +216,9 @@ CAUSES: dict[Cause, Text] = {
     ),
     Cause.SECURITY_REQUIRED: Text(
         "Security required",
-        "The trunk demands encryption or a security agreement.",
+        "The trunk and we do not agree on encryption.",
         False,
-        "Ask the carrier for plain SIP over UDP from your address.",
+        "Set the trunk's transport and srtp to what the carrier offers.",
     ),
     Cause.SUPPRESSED: Text(
         "Opted out",

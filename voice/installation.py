@@ -1,4 +1,4 @@
-"""The data directory, which only we may read, and the two secrets a new installation makes for itself in it."""
+"""The data directory, which only we may read, and the secrets that a new installation makes for itself in it."""
 
 import contextlib
 import os
@@ -10,6 +10,7 @@ from messaging.webhooks import new_secret
 
 _PEPPER = "key.pepper"
 _WEBHOOK = "webhook.secret"
+_SECRET_KEY = "secret.key"
 
 
 _FOLDERS = ("audio", "journal", "recordings", "sandbox", "valkey")
@@ -40,10 +41,18 @@ def webhook_secret(settings: Settings) -> str:
     return _kept(settings.data_dir / _WEBHOOK, new_secret())
 
 
+def secret_keys(settings: Settings) -> tuple[str, ...]:
+    """What secrets at rest are sealed with: the first key seals, all of them open. Losing them loses the passwords."""
+    if settings.secret_key is not None:
+        return tuple(key.strip() for key in settings.secret_key.get_secret_value().split(","))
+    return (_kept(settings.data_dir / _SECRET_KEY, secrets.token_hex(32)),)
+
+
 def keep_secrets(settings: Settings) -> None:
     """Make what is missing, before several processes would each make their own."""
     pepper(settings)
     webhook_secret(settings)
+    secret_keys(settings)
 
 
 def _kept(path: Path, fresh: str) -> str:

@@ -67,7 +67,7 @@ def invite_for(call: Call, message: Message, trunk: Trunk) -> Invite:
     script = message.script.sandbox
     more = ((SANDBOX_HEADER, sandbox_header(script)),) if script and trunk.sandbox else ()
     try:
-        headers = uri.headers(call.call_id, trunk, more)
+        headers = uri.headers(call.call_id, trunk, more, caller=call.from_number)
     except uri.UriError as no:
         raise CannotDial(Cause.POISON, str(no)) from no
     return Invite(call.call_id, request_uri, from_uri, headers, wire_to, wire_from)

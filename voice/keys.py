@@ -33,6 +33,15 @@ class Keys:
     def wake(self, lane: Lane) -> str:
         return f"{self.prefix}wake:{lane}"
 
+    def seats(self, trunk_id: str) -> str:
+        return f"{self.prefix}seats:{trunk_id}"
+
+    def pace(self, trunk_id: str) -> str:
+        return f"{self.prefix}pace:{trunk_id}"
+
+    def score(self, trunk_id: str, hour: str) -> str:
+        return f"{self.prefix}score:{trunk_id}:{hour}"
+
     def base(self, owner: str) -> str:
         return f"{self.prefix}{{{owner}}}:"
 

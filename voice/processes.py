@@ -25,9 +25,11 @@ from messaging.webhooks import sign, standard
 from sip.lastwords import read_journals
 from sip.line import Line, LinesDown
 from sip.lines import Lines
+from sip.sandbox.faults import Unruly
 from sip.sandbox.phone import CatchAllPhone
 from sip.trunk import Trunk
 from voice import compose, installation
+from voice.chaos import ValkeyChaos
 from voice.dialer import Dialer
 from voice.dispatch import Desk
 from voice.explain import Exit
@@ -36,6 +38,8 @@ from voice.phone import Listener
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
 from voice.presence import Presence
 from voice.recovery import recover
+from voice.simulating import said
+from voice.trunk_status import said_of_targets
 
 
 def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> None:
@@ -47,7 +51,7 @@ def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> Non
     with naming("speech.engines"):
         compose.speech_engines(settings)
     with naming("trunks"):
-        compose.trunks(settings, environ)
+        compose.trunk_file(settings, environ)
     with naming("webhooks.allow"):
         for mode in Mode:
             compose.webhook_policy(settings, sandbox=mode is Mode.TEST)
@@ -55,6 +59,8 @@ def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> Non
         sign([installation.webhook_secret(settings)], "preflight", "", SystemClock().now())
     with naming("store.redis_url"):
         redis = connect(settings.store.redis_url or "unix:///nowhere")
+    with naming("secret_key"):
+        compose.trunk_book(settings, redis)
     with naming("key_pepper"):
         compose.accounts(settings, redis, installation.pepper(settings))
     with naming("api_keys"):
@@ -100,13 +106,17 @@ async def run_dialer(settings: Settings) -> None:
         compose.swept(stack, library.sweep, compose.old_recordings(settings, recordings))
         desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings)
         lines: dict[str, tuple[Trunk, Line]] = {}
-        for trunk in compose.trunks(settings):
-            if trunk.enabled:
-                lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
+        book = compose.trunk_book(settings, redis)
+        await compose.apply_trunk_file(settings, book)
+        trunks = await compose.trunks(settings, book)
+        for trunk in trunks:
+            lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
         await recover(desk, lambda: read_journals(last_words), by_id)
-        dialer = Dialer(desk, lines, holder=me, lease_s=settings.dialer.lease_s, drain_s=settings.dialer.drain_s)
+        idle = [trunk for trunk in trunks if not trunk.enabled]
+        timing = settings.dialer
+        dialer = Dialer(desk, lines, idle=idle, holder=me, lease_s=timing.lease_s, drain_s=timing.drain_s)
         presence = Presence(redis, settings.store.prefix, clock)
         facts = _dialer_facts(dialer, lines)
         await compose.announced(stack, presence, "dialer", me, facts)
@@ -137,6 +147,7 @@ async def run_phone(settings: Settings) -> None:
         await compose.store_is_up(settings)
         redis, blocking = compose.clients(stack, settings)
         library = compose.prompt_library(settings)
+        unruly = Unruly()
         stack.push_async_callback(library.aclose)
         listener = Listener(compose.call_store(settings, redis, blocking), library)
         heard = settings.data_dir / "sandbox"
@@ -146,9 +157,11 @@ async def run_phone(settings: Settings) -> None:
             port=settings.sandbox.sip_port,
             on_end=listener.ended,
             keep=settings.sandbox.keep,
+            scripts=unruly,
         )
         port = await phone.start()
         stack.push_async_callback(phone.aclose)
+        _watch_chaos(stack, ValkeyChaos(redis, blocking, settings.store.prefix), unruly)
         presence = Presence(redis, settings.store.prefix, SystemClock())
         address = f"127.0.0.1:{port}"
         await compose.announced(
@@ -156,6 +169,16 @@ async def run_phone(settings: Settings) -> None:
         )
         tell_ready(os.environ)
         await stop.wait()
+
+
+def _watch_chaos(stack: contextlib.AsyncExitStack, board: ValkeyChaos, unruly: Unruly) -> None:
+    watching = asyncio.create_task(board.keep_watching(unruly.declare), name="chaos")
+
+    async def leave() -> None:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+    stack.push_async_callback(leave)
 
 
 ROLES: Mapping[str, Callable[[Settings], Coroutine[Any, Any, None]]] = {
@@ -211,6 +234,8 @@ def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Ca
             "pid": os.getpid(),
             "busy": dialer.busy,
             "problems": list(dialer.problems()),
+            "targets": {trunk_id: said_of_targets(targets) for trunk_id, targets in dialer.targets().items()},
+            "routes": {state.trunk.id: said(state) for state in dialer.states()},
             "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
             "busy_lines": {trunk_id: line.capacity().busy for trunk_id, (_, line) in lines.items()},
             "lines": [

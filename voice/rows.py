@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from messaging.clock import to_ms
 from voice.calls import Call
 from voice.codec import from_json, to_json
 from voice.messages import Message, Outcome, Recipient, Tally
-from voice.store import CallEvent, Delivery, Intent, Lease
+from voice.store import CallEvent, Delivery, Ended, Intent, Lane, Lease, Successor
 
 
 def call_args(call: Call, event: CallEvent) -> tuple[str, ...]:
@@ -16,6 +17,17 @@ def call_args(call: Call, event: CallEvent) -> tuple[str, ...]:
 
 def delivery_args(call_id: str, delivery: Delivery) -> tuple[str, ...]:
     return delivery.delivery_id, delivery.event_id, delivery.url, delivery.body, delivery.format, call_id
+
+
+def successor_args(successor: Successor | None, kept_ms: int) -> tuple[str | int, ...]:
+    """`kept_ms`: its life beyond its validity, when it is never finished."""
+    if successor is None:
+        return ("", "", "", "", 0, 0, 0)
+    call = successor.call
+    valid_ms = to_ms(call.dial_by or call.created_at)
+    life_ms = max(0, valid_ms - to_ms(call.created_at)) + kept_ms
+    call_id, body, event_id, event, _ = call_args(call, successor.event)
+    return call_id, body, event_id, event, valid_ms, life_ms, len(successor.deliveries)
 
 
 def first_answer(kept: Sequence[str]) -> tuple[int | None, str | None]:
@@ -42,3 +54,12 @@ def tally_of(kept: Mapping[str, str]) -> Tally:
         warnings=tuple(json.loads(kept.get("warnings", "[]"))),
         cancel_asked=kept.get("intent") == Intent.CANCEL,
     )
+
+
+def ending_field(ended: Ended) -> str:
+    return f"{ended.lane}:{ended.status}:{ended.cause}"
+
+
+def ended_of(field: str) -> Ended:
+    lane, status, cause = field.split(":")
+    return Ended(Lane(lane), status, cause)

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 from voice.calls import Call
 from voice.messages import Message, Outcome, Recipient, Tally
+from voice.scoreboard import Scores
+from voice.seats import Seats
 
 # A call past the point of no return whose lease ran out is first left to its own host, which may be back with a journal
 # that knows the true result. With a lease of 15 s that keeps "final within 60 s".
@@ -117,6 +119,19 @@ class Ended:
         return cls(Lane.of(call.sandbox), call.status.value, call.ending.cause if call.ending else "")
 
 
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """The next hop of a call that ends: a queued call of the same recipient, and what is told of it.
+
+    It is stored in the script that stores the end, so there are both or none. When somebody canceled the call
+    meanwhile, there is no next hop.
+    """
+
+    call: Call
+    event: CallEvent
+    deliveries: tuple[Delivery, ...] = ()
+
+
 class Verdict(StrEnum):
     DONE = "done"
     ALREADY = "already"  # this very write was stored before (its answer was lost): as good as done
@@ -192,6 +207,12 @@ class CallPage:
 
 
 class CallStore(Protocol):
+    @property
+    def seats(self) -> Seats: ...
+
+    @property
+    def scores(self) -> Scores: ...
+
     # -- the API writes intent
     async def accept(self, intake: Intake) -> Accepted:
         """All or nothing, in one script. Raises IdempotencyMismatch when the key was used with another body."""
@@ -215,8 +236,8 @@ class CallStore(Protocol):
         needed for each; what must be ended without a line comes by `overdue`."""
         ...
 
-    async def extend(self, lane: Lane, call_ids: Sequence[str], lease_s: float) -> Sequence[tuple[str, Intent]]:
-        """Keep holding; answers with the wishes left for them."""
+    async def extend(self, lane: Lane, held: Mapping[str, str | None], lease_s: float) -> Sequence[tuple[str, Intent]]:
+        """Keep holding; answers with the wishes left for them. `held`: call id -> the trunk on which it has a seat."""
         ...
 
     async def release(self, lease: Lease, delay_s: float) -> None:
@@ -235,9 +256,11 @@ class CallStore(Protocol):
         event: CallEvent,
         deliveries: Sequence[Delivery] = (),
         outcome: Outcome | None = None,
+        successor: Successor | None = None,
     ) -> Applied:
         """Compare (status, sequence, epoch) with `before`; then `after`, the event, its deliveries, the recipient's
-        outcome (given with a final state) and the message's tally in one script. Final: leaves the queue."""
+        outcome (given with a final state) and the message's tally in one script. Final: leaves the queue.
+        With a `successor` the recipient stays pending, and it is queued at once."""
         ...
 
     async def overdue(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:

@@ -12,7 +12,9 @@ from math import inf
 from messaging.clock import Clock, SystemClock
 from messaging.errors import IdempotencyMismatch
 from voice.calls import Call, Status
+from voice.limits import MemorySeats
 from voice.messages import Message, Outcome, Recipient, Tally
+from voice.scores import MemoryScores
 from voice.store import (
     ORPHAN_GRACE_S,
     Accepted,
@@ -28,6 +30,7 @@ from voice.store import (
     Lane,
     Lease,
     Once,
+    Successor,
     Verdict,
     matches,
 )
@@ -67,6 +70,8 @@ class MemoryCallStore:
         self._changed = asyncio.Condition()
         self._wishes = dict.fromkeys(Lane, 0)  # counts what `wait` waits for
         self._seen = dict.fromkeys(Lane, 0)
+        self.scores = MemoryScores()
+        self.seats = MemorySeats(self._now_s)
         self.outbox: dict[str, Delivery] = {}  # what the courier would send, by delivery_id
 
     # -- the API writes intent
@@ -140,18 +145,21 @@ class MemoryCallStore:
                 del queues[owner]
         return taken
 
-    async def extend(self, lane: Lane, call_ids: Sequence[str], lease_s: float) -> Sequence[tuple[str, Intent]]:
+    async def extend(self, lane: Lane, held: Mapping[str, str | None], lease_s: float) -> Sequence[tuple[str, Intent]]:
         until = self._now_s() + lease_s
         wishes: list[tuple[str, Intent]] = []
-        for call_id in call_ids:
-            held = self._calls.get(call_id)
-            if held is None or held.call.status.is_final:
+        for call_id, trunk_id in held.items():
+            one = self._calls.get(call_id)
+            if one is None or one.call.status.is_final:
                 continue
-            if held.call.status is Status.QUEUED:
-                held.due_s = until
+            queued = one.call.status is Status.QUEUED
+            if queued:
+                one.due_s = until
             else:
-                held.end_s = until
-            wishes.append((call_id, held.intent))
+                one.end_s = until
+            if trunk_id is not None:
+                self.seats.renew(trunk_id, call_id, lease_s, queued=queued)
+            wishes.append((call_id, one.intent))
         return wishes
 
     async def release(self, lease: Lease, delay_s: float) -> None:
@@ -178,6 +186,7 @@ class MemoryCallStore:
         event: CallEvent,
         deliveries: Sequence[Delivery] = (),
         outcome: Outcome | None = None,
+        successor: Successor | None = None,
     ) -> Applied:
         held = self._calls.get(before.call_id)
         if held is None or held.epoch != epoch:
@@ -190,11 +199,17 @@ class MemoryCallStore:
         held.events.append(event)
         self._post(deliveries)
         self._requeue(held, before.status, after.status)
+        if before.trunk_id and (after.status.is_final or after.status is Status.QUEUED):
+            await self.seats.leave(before.trunk_id, after.call_id)
         if after.status is Status.DIALING and after.warnings:
             self._warnings[after.ref_id] = after.warnings
+        if after.status.is_final:
+            self.scores.add(after)
         if after.status.is_final and not after.test:
             self._endings[Ended.of(after)] += 1
-        if outcome is not None:
+        if successor is not None and held.intent is not Intent.CANCEL:
+            await self._succeed(held, successor)
+        elif outcome is not None:
             self._settle(after, outcome)
         async with self._changed:
             self._changed.notify_all()
@@ -320,8 +335,21 @@ class MemoryCallStore:
             held.end_s = self._queued_end_s(held)
 
     def _queued_end_s(self, held: _Held) -> float:
-        canceled = held.intent is Intent.CANCEL
-        return 0.0 if canceled else self._messages[held.call.ref_id].valid_until.timestamp()
+        if held.intent is Intent.CANCEL:
+            return 0.0
+        valid_until = self._messages[held.call.ref_id].valid_until
+        return min(valid_until, held.call.dial_by or valid_until).timestamp()
+
+    async def _succeed(self, ended: _Held, successor: Successor) -> None:
+        call = successor.call
+        held = _Held(call, ended.lane, self._now_s(), 0.0, events=[successor.event])
+        held.end_s = self._queued_end_s(held)
+        self._calls[call.call_id] = held
+        recipients = self._recipients[call.ref_id]
+        before = recipients[call.recipient]
+        recipients[call.recipient] = replace(before, call_ids=(*before.call_ids, call.call_id))
+        self._post(successor.deliveries)
+        await self._wake(ended.lane)
 
     def _settle(self, call: Call, outcome: Outcome) -> None:
         recipients = self._recipients[call.ref_id]

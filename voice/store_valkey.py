@@ -20,8 +20,21 @@ from messaging.store import Script, unsure
 from voice.calls import Call
 from voice.codec import from_json, to_json
 from voice.keys import Keys, id_range
+from voice.limits import ValkeySeats
 from voice.messages import Message, Outcome, Recipient, Tally
-from voice.rows import call_args, delivery_args, first_answer, lease_of, recipient_of, tally_of
+from voice.rows import (
+    call_args,
+    delivery_args,
+    ended_of,
+    ending_field,
+    first_answer,
+    lease_of,
+    recipient_of,
+    successor_args,
+    tally_of,
+)
+from voice.scoreboard import hour_of, marks
+from voice.scores import ValkeyScores
 from voice.store import (
     ORPHAN_GRACE_S,
     Accepted,
@@ -36,11 +49,13 @@ from voice.store import (
     Intent,
     Lane,
     Lease,
+    Successor,
     Verdict,
     matches,
 )
 
 DAY_S = 86_400
+SCORE_DAYS = 8  # of the hourly scores: a week, and today
 HEARD_KEPT = 500  # per account, like the recordings of the catch-all phone
 SCAN_CHUNK = 200  # calls read at once while a filtered page is collected
 SCAN_MOST = 20_000  # then the page ends early, with a cursor to go on
@@ -76,6 +91,8 @@ class ValkeyCallStore:
         self._woken = dict.fromkeys(Lane, "0-0")
         self._scripts = {name: _script(name) for name in ("accept", "apply", "lease", "overdue", "extend")}
         self._scripts |= {name: _script(name) for name in ("release", "intend")}
+        self.scores = ValkeyScores(redis, self._keys)
+        self.seats = ValkeySeats(redis, self._keys, _script("seat"))
 
     # -- the API writes intent
     async def accept(self, intake: Intake) -> Accepted:
@@ -170,8 +187,9 @@ class ValkeyCallStore:
         args = [self._keys.prefix, lane.value, holder, most, round(lease_s * 1000), self._grace_ms]
         return [lease_of(row) for row in await self._run("overdue", [self._keys.owners(lane)], args)]
 
-    async def extend(self, lane: Lane, call_ids: Sequence[str], lease_s: float) -> Sequence[tuple[str, Intent]]:
-        flat = await self._run("extend", [], [self._keys.prefix, lane.value, round(lease_s * 1000), *call_ids])
+    async def extend(self, lane: Lane, held: Mapping[str, str | None], lease_s: float) -> Sequence[tuple[str, Intent]]:
+        pairs = chain.from_iterable((call_id, trunk_id or "") for call_id, trunk_id in held.items())
+        flat = await self._run("extend", [], [self._keys.prefix, lane.value, round(lease_s * 1000), *pairs])
         return [(flat[at], Intent(flat[at + 1])) for at in range(0, len(flat), 2)]
 
     async def release(self, lease: Lease, delay_s: float) -> None:
@@ -191,8 +209,11 @@ class ValkeyCallStore:
         event: CallEvent,
         deliveries: Sequence[Delivery] = (),
         outcome: Outcome | None = None,
+        successor: Successor | None = None,
     ) -> Applied:
         keys, owner, lane = self._keys, before.owner, Lane.of(before.sandbox)
+        told = [(before.call_id, delivery) for delivery in deliveries]
+        told += [(successor.call.call_id, delivery) for delivery in successor.deliveries] if successor else []
         verdict, intent = await self._run(
             "apply",
             [
@@ -206,6 +227,10 @@ class ValkeyCallStore:
                 keys.owner(before.call_id),
                 keys.owner(before.ref_id),
                 *queue_keys(keys.prefix, "hook"),
+                keys.calls(owner),
+                keys.wake(lane),
+                keys.seats(before.trunk_id or ""),
+                keys.score(after.trunk_id or "", hour_of(after.end_at or after.created_at)),
             ],
             [
                 before.call_id,
@@ -225,10 +250,14 @@ class ValkeyCallStore:
                 owner,
                 self._delivery_s,
                 keys.endings(),
-                "" if after.test else _written(Ended.of(after)),
+                "" if after.test else ending_field(Ended.of(after)),
                 json.dumps(after.warnings) if after.warnings else "",
+                lane.value,
                 len(deliveries),
-                *chain.from_iterable(delivery_args(before.call_id, delivery) for delivery in deliveries),
+                *successor_args(successor, self._retention_ms + DAY_S * 1000),
+                json.dumps(scored) if (scored := marks(after)) else "",
+                SCORE_DAYS * DAY_S * 1000,
+                *chain.from_iterable(delivery_args(call_id, delivery) for call_id, delivery in told),
             ],
         )
         return Applied(Verdict(verdict), Intent(intent))
@@ -371,7 +400,7 @@ class ValkeyCallStore:
     async def endings(self) -> Mapping[Ended, int]:
         with unsure():
             counted: dict[str, str] = await cast("Any", self._redis.hgetall(self._keys.endings()))
-        return {_ended(field): int(count) for field, count in counted.items()}
+        return {ended_of(field): int(count) for field, count in counted.items()}
 
     # -- inside
     @property
@@ -391,15 +420,6 @@ class ValkeyCallStore:
             async with asyncio.timeout(timeout_s + OVERTIME_S):
                 streams = await _list(self._blocking.xread({key: after}, block=max(1, round(timeout_s * 1000))))
         return [entry for _, entries in streams or () for entry in entries]
-
-
-def _written(ended: Ended) -> str:
-    return f"{ended.lane}:{ended.status}:{ended.cause}"
-
-
-def _ended(field: str) -> Ended:
-    lane, status, cause = field.split(":")
-    return Ended(Lane(lane), status, cause)
 
 
 # redis-py types every answer as "now or awaitable"; here it is always awaited.

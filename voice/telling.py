@@ -82,6 +82,9 @@ def as_accepted(call: Call) -> Call:
         client_reference=call.client_reference,
         callback_data=call.callback_data,
         test=call.test,
+        hop=call.hop,
+        tried=call.tried,
+        dial_by=call.dial_by,
     )
 
 
@@ -110,7 +113,8 @@ def _facts(fact: Fact) -> dict[str, Any]:
     match fact:
         case Dialed():
             wire = {"trunk_id": fact.trunk_id, "wire_to": fact.wire_to, "wire_from": fact.wire_from}
-            return wire | ({"warnings": list(fact.warnings)} if fact.warnings else {})
+            more: dict[str, Any] = {"warnings": list(fact.warnings), "why": fact.why}
+            return wire | {name: said for name, said in more.items() if said}
         case Rang(early_media=True):
             return {"early_media": True}
         case WasAnswered():
@@ -132,6 +136,7 @@ def _fact(event: CallEvent, latest: Call) -> Fact:
                 said.get("wire_to", wire_to),
                 said.get("wire_from", wire_from),
                 tuple(said.get("warnings", ())),
+                said.get("why", ""),
             )
         case "call.ringing":
             return Rang(event.at, said.get("early_media", False))

@@ -1,23 +1,32 @@
-"""Which trunk a call may leave by, and when: pace, free lines, a breaker for a trunk that does not answer."""
+"""A trunk as this dialer sees it: pace, free lines, a breaker for one that does not answer. Who goes where: routing."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from messaging.accounts import Mode, owner_mode
 from messaging.numbers import is_magic
 from sip.causes import Cause
 from sip.line import Line
-from sip.trunk import Trunk
+from sip.trunk import Trunk, TrunkUri
 from voice.calls import Call
+from voice.health import Target, why_down
+from voice.routing import Admin, TrunkState
+from voice.seats import Seat
 
 PREPARE_MOST = 8  # calls per trunk between lease and INVITE: enough to hide the rendering, few enough to give back
 PREPARE_S = 1.0  # and never more than leave within so long
 FAILURES = 5  # of the trunk itself, within FAILURES_S, open the breaker
 FAILURES_S = 10.0
 OPEN_S = 10.0  # then one call tries again
+FULL_S = 0.25  # between two questions whether another dialer left a channel
 DOWN_S = 5.0  # no line process could start
+RETRY_AFTER_MOST_S = 300.0  # a trunk may ask for longer; nobody checks what it says, so it is not believed
+STOPPED_S = 300.0  # after a refused login, or no credit: then one call tries again, unless the operator was sooner
+LATELY = 20  # calls over which the share of 403 is counted
+BARRED_FROM = 10  # of them, and more than half: then it is the trunk that refuses us, and not one destination
 
+_STOPS: dict[str, str] = {Cause.AUTH_FAILED: "auth_rejected", Cause.CARRIER_CREDIT: "no credit at the carrier"}
 _TRUNK_FAILED = frozenset({Cause.TRUNK_TIMEOUT, Cause.TRUNK_UNREACHABLE, Cause.NETWORK_OUT_OF_ORDER})
 
 
@@ -27,61 +36,101 @@ class TrunkDoor:
 
     trunk: Trunk
     line: Line
+    admin: Admin = Admin.ENABLED
     preparing: int = 0
     next_at: float = 0.0  # pace: the next INVITE leaves then
+    open: int | None = None  # seats that nobody holds; None: not heard yet
+    ask_at: float = 0.0
     down_until: float = 0.0
     why_down: str = ""
+    targets: Mapping[TrunkUri, Target] = field(default_factory=dict)  # as the pings found them
     failures: deque[float] = field(default_factory=lambda: deque(maxlen=FAILURES))
+    forbidden: deque[bool] = field(default_factory=lambda: deque(maxlen=LATELY))  # was it a 403: the latest calls
 
     def room(self, now: float) -> int:
         """How many calls may be leased for it now."""
-        if not self.trunk.enabled or now < self.down_until:
+        if not self.trunk.enabled or self.admin is not Admin.ENABLED or self.down(now):
             return 0
         capacity = self.line.capacity()
         free = min(capacity.free, self.trunk.channels - capacity.busy) - self.preparing
         paced = max(1, int((PREPARE_S - max(0.0, self.next_at - now)) * self.trunk.cps)) - self.preparing
         trial = 1 - self.preparing if self.why_down else free
-        return max(0, min(free, paced, trial, PREPARE_MOST - self.preparing))
+        return max(0, min(free, paced, trial, self._shared(now), PREPARE_MOST - self.preparing))
 
-    def turn(self, now: float) -> float:
-        """Take the next place in the pace; seconds to wait for it. Even spacing: never two in one interval."""
-        at = max(now, self.next_at)
-        self.next_at = at + 1.0 / self.trunk.cps
-        return at - now
+    def _shared(self, now: float) -> int:
+        """What the other dialers left, as we last heard; when it was nothing, one call asks again now and then."""
+        if self.open is None:
+            return PREPARE_MOST
+        asking = 1 - self.preparing if now >= self.ask_at else 0
+        return max(self.open - self.preparing, asking)
 
-    def went(self, cause: str, now: float) -> None:
-        """How a call over it ended."""
+    def state(self, now: float) -> TrunkState:
+        """As routing wants to know it."""
+        return TrunkState(self.trunk, self.admin, self.down(now), self.room(now))
+
+    def down(self, now: float) -> str:
+        """Why no call leaves by it now; empty: nothing is known against it."""
+        return self.why_down if now < self.down_until else why_down(self.targets, self.trunk.options_ping)
+
+    def pinged(self, targets: Mapping[TrunkUri, Target]) -> None:
+        self.targets = targets
+
+    def seated(self, seat: Seat, now: float) -> None:
+        """What the store said of the trunk's channels and pace, all dialers together."""
+        self.open = self.trunk.channels - seat.used
+        if seat.taken:
+            self.next_at = now + seat.wait_s + 1.0 / self.trunk.cps
+        else:
+            self.ask_at = now + FULL_S
+
+    def freed(self) -> None:
+        """A seat of ours is free again."""
+        if self.open is not None:
+            self.open += 1
+
+    @property
+    def barred(self) -> bool:
+        """Its share of 403 has passed the limit."""
+        refused = sum(self.forbidden)
+        return refused >= BARRED_FROM and refused * 2 > len(self.forbidden)
+
+    def went(self, cause: str, now: float, *, code: int = 0, retry_after_s: int | None = None) -> None:
+        """How a call over it ended. `code`, `retry_after_s`: of the trunk's own answer."""
+        self.forbidden.append(cause == Cause.FORBIDDEN)
+        if not self.trunk.sandbox and self._stops(cause, now, code, retry_after_s):
+            return
         if cause not in _TRUNK_FAILED:
             self.failures.clear()
-            self.why_down = ""
+            if now >= self.down_until:  # else: a call that was on its way when the trunk was closed
+                self.why_down = ""
             return
         self.failures.append(now)
         if self.why_down or (len(self.failures) == FAILURES and now - self.failures[0] <= FAILURES_S):
             self.close(cause, now, OPEN_S)
 
+    def _stops(self, cause: str, now: float, code: int, retry_after_s: int | None) -> bool:
+        """One answer is enough: it says so itself. The catch-all phone says all of these on request."""
+        if code == 503 and retry_after_s:
+            self.close(
+                f"asked for {retry_after_s} s of rest (Retry-After)", now, min(retry_after_s, RETRY_AFTER_MOST_S)
+            )
+        elif cause in _STOPS:
+            self.close(_STOPS[cause], now, STOPPED_S)
+        elif cause == Cause.FORBIDDEN and self.barred:
+            self.close("most calls are forbidden (403)", now, STOPPED_S)
+        else:
+            return False
+        return True
+
     def close(self, why: str, now: float, for_s: float = DOWN_S) -> None:
-        self.why_down, self.down_until = why, now + for_s
+        """No calls for so long; a longer rest that was ordered before goes on."""
+        self.why_down, self.down_until = why, max(self.down_until, now + for_s)
 
-
-def choose(doors: Iterable[TrunkDoor], call: Call, asked: str | None, now: float) -> TrunkDoor | None:
-    """The trunk for a call: the one asked for, else by priority, then the one with most room. None: none now."""
-    able = [door for door in _fit(doors, call, asked) if may_show(door.trunk, call) and door.room(now) > 0]
-    return min(able, key=lambda door: (door.trunk.priority, -door.room(now), door.trunk.id), default=None)
-
-
-def none_may_show(doors: Iterable[TrunkDoor], call: Call, asked: str | None) -> bool:
-    """Trunks would carry the call, and its caller id keeps it from all of them: no wait will change that."""
-    fit = _fit(doors, call, asked)
-    return bool(fit) and not any(may_show(door.trunk, call) for door in fit)
-
-
-def _fit(doors: Iterable[TrunkDoor], call: Call, asked: str | None) -> list[TrunkDoor]:
-    return [door for door in doors if asked in (None, door.trunk.id) and may_carry(door.trunk, call)]
-
-
-def may_show(trunk: Trunk, call: Call) -> bool:
-    """Another trunk may still: which number is shown is drawn from those of all trunks before one is chosen."""
-    return not trunk.caller_ids or call.from_number in trunk.caller_ids
+    def forgive(self) -> None:
+        """The operator says that it is mended."""
+        self.why_down, self.down_until = "", 0.0
+        self.failures.clear()
+        self.forbidden.clear()
 
 
 def may_carry(trunk: Trunk, call: Call) -> bool:

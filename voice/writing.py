@@ -12,7 +12,7 @@ from messaging.errors import Unavailable
 from voice.call_object import UTC_ZONE
 from voice.calls import Call, Ending, Fact, IllegalMove, advance
 from voice.messages import Message, Outcome
-from voice.store import CallEvent, CallStore, Delivery, Intent, Verdict
+from voice.store import CallEvent, CallStore, Delivery, Intent, Successor, Verdict
 from voice.telling import deliveries, event_of
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,7 @@ class Write:
     event: CallEvent
     told: tuple[Delivery, ...]
     outcome: Outcome | None
+    successor: Successor | None
 
 
 class Stale(Exception):
@@ -65,8 +66,16 @@ class CallWriter:
         self._waiting: deque[Write] = deque()
         self._writing: asyncio.Task[None] | None = None
 
-    def take(self, fact: Fact, outcome_of: Callable[[Call], Outcome] | None = None) -> bool:
-        """The call moves now; the write follows. False when the fact does not fit the state."""
+    def take(
+        self,
+        fact: Fact,
+        outcome_of: Callable[[Call], Outcome] | None = None,
+        successor: Successor | None = None,
+    ) -> bool:
+        """The call moves now; the write follows. False when the fact does not fit the state.
+
+        `outcome_of`, `successor`: with an ending only.
+        """
         try:
             after = advance(self.call, fact)
         except IllegalMove as no:
@@ -75,7 +84,7 @@ class CallWriter:
         event = event_of(after, fact)
         told = deliveries(after, self.message, event, self._zone)
         outcome = outcome_of(after) if outcome_of and isinstance(fact, Ending) else None
-        self._waiting.append(Write(self.call, after, event, told, outcome))
+        self._waiting.append(Write(self.call, after, event, told, outcome, successor))
         self.call = after
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write(), name=f"writing {self.call.call_id}")
@@ -111,7 +120,7 @@ class CallWriter:
         while True:
             try:
                 applied = await self._store.apply(
-                    write.before, write.after, self.epoch, write.event, write.told, write.outcome
+                    write.before, write.after, self.epoch, write.event, write.told, write.outcome, write.successor
                 )
             except Unavailable:
                 await asyncio.sleep(pause_s)

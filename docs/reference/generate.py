@@ -42,6 +42,7 @@ EXITS: dict[Exit, str] = {
     Exit.NOT_FOUND: "not found",
     Exit.RATE_LIMITED: "too many requests",
     Exit.UNREACHABLE: "the server cannot be reached",
+    Exit.DIFFERS: "`tocsin plan`: the service differs from the file",
     Exit.BUSY: "busy",
     Exit.NO_ANSWER: "no answer",
     Exit.DECLINED: "declined",

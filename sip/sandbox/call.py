@@ -6,13 +6,13 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 
 from sip.sandbox import messages, sdp, session
 from sip.sandbox.dialog import Dialog
 from sip.sandbox.ear import info_key
+from sip.sandbox.facts import EndedBy, Facts, Phase
 from sip.sandbox.messages import Address, Request
 from sip.sandbox.person import Person
 from sip.sandbox.scripts import Final, PhoneScript
@@ -38,26 +38,6 @@ LONGEST_RING_S = 600.0
 _STEP, _RING, _SESSION = "next step of the script", "ring again", "session"
 
 
-class Phase(StrEnum):
-    CHALLENGED = "challenged"
-    RINGING = "ringing"  # or about to
-    ANSWERED = "answered"
-    ENDED = "ended"
-
-
-class EndedBy(StrEnum):
-    """Whose doing the end was."""
-
-    CALLER = "caller"  # BYE
-    CANCEL = "cancel"  # the caller gave up before the answer
-    PHONE = "phone"  # refused, or hung up as the script says
-    NO_ACK = "no_ack"  # the 200 was never acknowledged: the phone sent BYE
-    SESSION_EXPIRED = "session_expired"  # RFC 4028: no refresh came
-    DEAD_LINE = "dead_line"  # the caller sent no sound for DEAD_LINE_S
-    TOO_LONG = "too_long"
-    SHUTDOWN = "shutdown"  # the phone was closed
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a call needs of the phone it rings on."""
@@ -70,19 +50,6 @@ class Surroundings:
     greeting: bytes  # PCM16, 8 kHz
     recording_path: Callable[["Call"], Path]
     ended: Callable[["Call"], None]
-
-
-@dataclass(slots=True)
-class Facts:
-    """What happened, in wall-clock seconds."""
-
-    started_at: float = field(default_factory=time.time)
-    answered_at: float | None = None
-    ended_at: float = 0.0
-    ended_by: EndedBy = EndedBy.PHONE
-    info_digits: str = ""
-    recording: Path | None = None
-    invites: int = 1
 
 
 class Call:
@@ -241,7 +208,8 @@ class Call:
         here = (self._around.here[0], self.sound.port)
         if self._agreed is None:
             return sdp.offer(here, self._sdp_session)
-        return sdp.answer(self._streams, self._index, self._agreed, here, self._sdp_session)
+        wrong = self.script.wrong_codec
+        return sdp.answer(self._streams, self._index, self._agreed, here, self._sdp_session, wrong=wrong)
 
     def _begin_sound(self, agreed: sdp.Agreed) -> None:
         sound, script = self.sound, self.script
@@ -349,7 +317,8 @@ class Call:
         """End the call from our side, whatever its phase."""
         if self.phase is Phase.ANSWERED:
             self.invite.acked()
-            self._request("BYE", [("Reason", 'Q.850;cause=16;text="Normal call clearing"')], lambda code: None)
+            if self.script.says_bye or by is not EndedBy.PHONE:
+                self._request("BYE", [("Reason", 'Q.850;cause=16;text="Normal call clearing"')], lambda code: None)
             self._end(by)
         elif self.phase is not Phase.ENDED:
             self.invite.respond(480)

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sip.sandbox import messages, sdp, tones
-from sip.sandbox.call import ALLOW, METHODS, SUPPORTED, Call, EndedBy, Phase, Surroundings
+from sip.sandbox.call import ALLOW, METHODS, SUPPORTED, Call, Surroundings
+from sip.sandbox.facts import EndedBy, Phase
 from sip.sandbox.messages import Address, Malformed, Request
 from sip.sandbox.scripts import OVERRIDE_HEADER, BadOverride, PhoneScript, script_for
 from sip.sandbox.shelf import Shelf
@@ -216,8 +217,8 @@ class CatchAllPhone:
             transaction.respond(481)
         elif request.method not in METHODS:
             transaction.respond(405 if request.method in _KNOWN else 501, headers=[ALLOW])
-        elif call.phase is Phase.ENDED:  # our BYE is under way: two BYEs may cross
-            transaction.respond(200 if request.method == "BYE" else 481)
+        elif call.phase is Phase.ENDED:  # our BYE is under way, unless it is lost: two BYEs may cross
+            transaction.respond(200 if request.method == "BYE" and call.script.says_bye else 481)
         elif request.cseq <= call.last_cseq:
             transaction.respond(500, "CSeq Out Of Order")
         else:

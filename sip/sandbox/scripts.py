@@ -74,7 +74,9 @@ class PhoneScript:
     up. `hangup_after_s`: from the answer. `silent`: neither sends nor hears RTP or RTCP. `loss` (0 to 1) and
     `jitter_ms` (as RFC 3550 measures it) impair both directions; what is lost on the way in is really not heard, so
     that the phone's RTCP reports are true. `login`: 407 to every INVITE without a login, and this to one with a login,
-    whichever (the phone knows none). `answers_on_try`: tries before that one end with `until_then`.
+    whichever (the phone knows none). `answers_on_try`: tries before that one end with `until_then`. `says_bye` False:
+    the person hangs up and the BYE is lost; from then on nobody there knows the call. `wrong_codec`: answers with one
+    that was not offered.
     """
 
     title: str
@@ -91,6 +93,8 @@ class PhoneScript:
     login: Final | None = None
     answers_on_try: int = 1
     until_then: Final | None = None
+    says_bye: bool = True
+    wrong_codec: bool = False
 
 
 def q850(cause: int, text: str) -> tuple[str, str]:

@@ -169,10 +169,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def answer(streams: tuple[Stream, ...], index: int, agreed: Agreed, here: Address, session: tuple[int, int]) -> bytes:
-    """The answer to `streams`; `here` is our RTP address (RTCP is one above), `session` its number and version."""
+def answer(
+    streams: tuple[Stream, ...],
+    index: int,
+    agreed: Agreed,
+    here: Address,
+    session: tuple[int, int],
+    *,
+    wrong: bool = False,
+) -> bytes:
+    """The answer to `streams`; `here` is our RTP address (RTCP is one above), `session` its number and version.
+
+    `wrong`: with a codec that was not offered, which RFC 3264 section 6.1 forbids.
+    """
     sections = [
-        _audio(agreed, here[1])
+        (_never_offered(here[1]) if wrong else _audio(agreed, here[1]))
         if at == index
         else [f"m={stream.media} 0 {stream.profile} {' '.join(stream.formats) or '0'}"]
         for at, stream in enumerate(streams)
@@ -196,6 +207,11 @@ def _audio(agreed: Agreed, port: int) -> list[str]:
         *([] if agreed.event_type is None else _events(agreed.event_type)),
         *_tail(agreed.direction),
     ]
+
+
+def _never_offered(port: int) -> list[str]:
+    """G.729: no caller of this product offers it."""
+    return [f"m=audio {port} RTP/AVP 18", "a=rtpmap:18 G729/8000", *_tail(Direction.SENDRECV)]
 
 
 def _events(payload_type: int) -> list[str]:

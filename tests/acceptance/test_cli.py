@@ -78,6 +78,7 @@ WRONG: dict[str, tuple[dict[str, str], str]] = {
     "a block that is none": ({"TOCSIN_WEBHOOKS__ALLOW": "nonsense"}, "webhooks.allow"),
     "an engine nobody knows": ({"TOCSIN_SPEECH__ENGINES": "nonsense"}, "speech.engines"),
     "a pepper too short": ({"TOCSIN_KEY_PEPPER": "x"}, "key_pepper"),
+    "a key for secrets too short": ({"TOCSIN_SECRET_KEY": "x"}, "secret_key"),
     "a trunk file that is missing": ({"TOCSIN_TRUNKS": "/nowhere/trunks.toml"}, "/nowhere/trunks.toml"),
     "a store that is none": ({"TOCSIN_REDIS_URL": "http://store"}, "store.redis_url"),
     "a settings file that is missing": ({"TOCSIN_CONFIG": "/nowhere/tocsin.toml"}, "/nowhere/tocsin.toml"),

@@ -86,6 +86,7 @@ async def test_every_curl_line_of_the_pages_is_answered(
     call = await service.call(to="12025550110", text="Hello.")
     async with service.client() as http:  # the phone writes down what it heard when the call is over
         await http.get("/sandbox/v1/heard/latest", params={"call_id": call["call_id"], "wait": 10})
+        await http.post("/v1/trunks", json={"id": "lagos-1", "host": "127.0.0.1:9", "sandbox": True})
     known = {"CALL_ID": call["call_id"], "REF_ID": call["ref_id"], "PLACE": str(tmp_path)}
     lines = [(page.name, _here(line, service.url)) for page in PAGES for line in _curl_lines(page)]
     results = await asyncio.gather(*(run(environ | known, "sh", "-c", f'cd "$PLACE" && {line}') for _, line in lines))

@@ -57,3 +57,12 @@ async def test_readiness_says_that_it_is_simulated_and_knows_no_phone(service: S
     assert "simulated" in checks["lines"]["detail"]
     assert "phone" not in checks
     assert "tocsin-line" not in service.children()
+
+
+async def test_the_way_that_is_shown_is_the_way_that_is_taken(service: Service) -> None:
+    async with service.client() as http:
+        shown = (await http.post("/v1/routes/simulate", json={"to": "12025550100"})).json()
+    call = await service.call(to="12025550100", text=TEXT)
+
+    assert [(row["trunk_id"], row["position"]) for row in shown["data"]] == [("sandbox", 1)]
+    assert call["route"] == {"trunk": shown["trunk_id"], "hop": 1, "why": "the only one that can"}

@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 
 from messaging.errors import IdempotencyMismatch
+from sip.trunk import Failover
 from tests.until import time_passes, until
 from tests.valkey import TestValkey
 from tests.voice_values import HOOK, OWNER, an_ending, an_intake, dialed, now, one_lease, step
-from voice.calls import KeyPressed, NotDialed, Rang, Status, WasAnswered, advance
+from voice.call_object import UTC_ZONE
+from voice.calls import Call, Ending, KeyPressed, NotDialed, Rang, Status, WasAnswered, advance
+from voice.failover import next_hop
 from voice.messages import MessageStatus, Outcome
-from voice.store import Accepted, CallFilter, CallStore, Ended, Heard, Intent, Lane, Once, Verdict
+from voice.store import Accepted, CallFilter, CallStore, Ended, Heard, Intent, Lane, Lease, Once, Successor, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
-from voice.telling import event_of, retold
+from voice.telling import deliveries, event_of, retold
 
 GRACE_S = 0.2
 ONCE = Once("main.test:POST:/v1/sendvoice:k1", "print-of-the-body", 200, '{"ref_id":"first"}')
@@ -156,7 +159,7 @@ async def test_an_extended_lease_does_not_lapse(store: CallStore) -> None:
     await store.accept(an_intake(1))
     lease = await one_lease(store, lease_s=0.05)
 
-    wishes = await store.extend(Lane.SANDBOX, [lease.call.call_id, "call_" + "0" * 26], 15.0)
+    wishes = await store.extend(Lane.SANDBOX, dict.fromkeys([lease.call.call_id, "call_" + "0" * 26]), 15.0)
     await time_passes(0.1)
 
     assert list(wishes) == [(lease.call.call_id, Intent.NONE)]
@@ -331,6 +334,95 @@ async def test_outcomes_add_up_to_what_was_accepted(store: CallStore) -> None:
     assert [one.index for one in await store.recipients(ref_id, 1, 1)] == [1]
 
 
+# -- the next hop
+
+
+async def _dialing(store: CallStore) -> tuple[Lease, Call]:
+    await store.accept(an_intake(2, callbacks=(HOOK,)))
+    lease = await one_lease(store)
+    _, call = await step(store, lease, lease.call, dialed())
+    return lease, call
+
+
+async def _end(
+    store: CallStore, lease: Lease, call: Call, ending: Ending, following: Successor, times: int = 1
+) -> list[Verdict]:
+    after = advance(call, ending)
+    event = event_of(after, ending)
+    told = deliveries(after, lease.message, event)
+    return [
+        (await store.apply(call, after, lease.epoch, event, told, Outcome.UNDELIVERED, following)).verdict
+        for _ in range(times)
+    ]
+
+
+async def test_a_next_hop_is_stored_with_the_end_and_the_recipient_waits_for_it(store: CallStore) -> None:
+    lease, call = await _dialing(store)
+    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+
+    verdicts = await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following, times=2)
+
+    assert verdicts == [Verdict.DONE, Verdict.ALREADY]
+    assert await store.call(OWNER, following.call.call_id) == following.call
+    assert [event.type for event in await store.events(following.call.call_id)] == ["call.queued"]
+    first, other = await store.recipients(call.ref_id, 0, 10)
+    assert (first.outcome, first.call_ids) == (Outcome.PENDING, (call.call_id, following.call.call_id))
+    assert (other.outcome, len(other.call_ids)) == (Outcome.PENDING, 1)
+    assert (await store.tally(call.ref_id)).by_outcome == {Outcome.PENDING: 2}
+    assert following.call.call_id in {one.call_id for one in (await store.calls(OWNER, CallFilter(), None, 9)).calls}
+    leases = {one.call.call_id: one for one in await store.lease(Lane.SANDBOX, "d", 9, 15.0)}
+    assert len(leases) == 2
+    next_lease = leases[following.call.call_id]
+    assert (next_lease.epoch, next_lease.message) == (1, lease.message)
+
+    _, second = await step(store, next_lease, following.call, dialed())
+    await step(store, next_lease, second, an_ending(Status.BUSY, "user_busy"), Outcome.UNDELIVERED)
+    assert (await store.tally(call.ref_id)).by_outcome == {Outcome.PENDING: 1, Outcome.UNDELIVERED: 1}
+
+
+async def test_a_stale_end_brings_no_next_hop(store: CallStore) -> None:
+    lease, call = await _dialing(store)
+    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+
+    verdicts = await _end(store, replace(lease, epoch=9), call, an_ending(Status.FAILED, "trunk_failure"), following)
+
+    assert verdicts == [Verdict.STALE]
+    assert await store.call(OWNER, following.call.call_id) is None
+    assert (await store.recipients(call.ref_id, 0, 1))[0].call_ids == (call.call_id,)
+
+
+async def test_a_call_canceled_meanwhile_has_no_next_hop(store: CallStore) -> None:
+    lease, call = await _dialing(store)
+    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+    await store.intend(call.call_id, Intent.CANCEL)
+
+    await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following)
+
+    assert await store.call(OWNER, following.call.call_id) is None
+    assert (await store.tally(call.ref_id)).by_outcome == {Outcome.PENDING: 1, Outcome.UNDELIVERED: 1}
+
+
+async def test_a_next_hop_that_found_no_trunk_in_its_time_is_overdue(store: CallStore) -> None:
+    lease, call = await _dialing(store)
+    soon = Failover(total_budget_ms=150)
+    following = next_hop(call, lease.message, soon, now(), UTC_ZONE)
+    await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following)
+
+    (late,) = await until(lambda: store.overdue(Lane.SANDBOX, "d", 5, 15.0))
+
+    assert late.call == following.call
+
+
+async def test_canceling_the_message_reaches_the_next_hop(store: CallStore) -> None:
+    lease, call = await _dialing(store)
+    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+    await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following)
+
+    assert await store.intend_all(call.ref_id, Intent.CANCEL) == 2
+    overdue = [one.call.call_id for one in await store.overdue(Lane.SANDBOX, "d", 5, 15.0)]
+    assert following.call.call_id in overdue
+
+
 async def test_each_end_is_counted_once_by_lane_status_and_cause(store: CallStore) -> None:
     await store.accept(an_intake(3))
     leases = await store.lease(Lane.SANDBOX, "d", 3, 15.0)
@@ -382,7 +474,7 @@ async def test_a_wish_reaches_whoever_holds_the_call_by_each_way(store: CallStor
     left = await store.intend(call_id, Intent.CANCEL)
 
     assert left == lease.call
-    assert list(await store.extend(Lane.SANDBOX, [call_id], 15.0)) == [(call_id, Intent.CANCEL)]
+    assert list(await store.extend(Lane.SANDBOX, {call_id: None}, 15.0)) == [(call_id, Intent.CANCEL)]
     applied, _ = await step(store, lease, lease.call, dialed())
     assert (applied.verdict, applied.intent) == (Verdict.DONE, Intent.CANCEL)
 
@@ -466,7 +558,7 @@ async def test_a_dialled_call_that_is_extended_is_nobody_elses(store: CallStore)
     lease = await one_lease(store, lease_s=0.05)
     await step(store, lease, lease.call, dialed())
 
-    await store.extend(Lane.SANDBOX, [lease.call.call_id], 15.0)
+    await store.extend(Lane.SANDBOX, {lease.call.call_id: None}, 15.0)
     await time_passes(0.35)
 
     assert await store.overdue(Lane.SANDBOX, "dialer-2", 10, 15.0) == []

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -45,11 +46,21 @@ async def plain_server(folder: Path, *options: str) -> AsyncIterator[str]:
         stdout=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        await until(path.exists)
+        await until(functools.partial(listens, path))
         yield f"unix://{path}"
     finally:
         process.terminate()
         await process.wait()
+
+
+async def listens(path: Path) -> bool:
+    """The socket's name is there a moment before anybody listens behind it."""
+    try:
+        _, writer = await asyncio.open_unix_connection(str(path))
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 class Proxy:

@@ -4,15 +4,25 @@ import re
 from pathlib import Path
 
 from messaging.clock import SystemClock
+from sip.sandbox.faults import Chaos
 from tests.dialer_bench import SANDBOX, Bench, Spied
 from tests.valkey import TestValkey
 from tests.voice_values import HOOK, now
+from voice.chaos import ValkeyChaos
 from voice.presence import Presence
 from voice.store import Heard, Once
 from voice.store_valkey import ValkeyCallStore
+from voice.trunk_shelf import ValkeyTrunkShelf
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
-FOR_GOOD = {"owners:sandbox", "endings", "starts", "q:hook:due", "q:hook:wake"}  # gone when empty, or a few entries
+FOR_GOOD = {
+    "owners:sandbox",
+    "endings",
+    "starts",
+    "trunks",
+    "q:hook:due",
+    "q:hook:wake",
+}  # gone when empty, or a few entries
 
 
 def documented(section: str) -> dict[str, re.Pattern[str]]:
@@ -36,6 +46,8 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         presence = Presence(valkey.redis, valkey.prefix, SystemClock())
         await presence.started("dialer")
         await presence.announce("dialer", "here:1", {})
+        await ValkeyChaos(valkey.redis, valkey.blocking, valkey.prefix).declare(Chaos(busy_pct=1))
+        await ValkeyTrunkShelf(valkey.redis, valkey.prefix).write(0, {"lagos-1": "{}"})
         names = [key async for key in valkey.redis.scan_iter(match=f"{valkey.prefix}*", count=1000)]
         found = {key.removeprefix(valkey.prefix): await valkey.redis.ttl(key) for key in names}
     await line.aclose()

@@ -4,8 +4,10 @@ app.py        create_app(parts): routes, guard, errors, description      parts.p
 server.py     the HTTP server around it: header limits, draining first
 sendvoice.py  the 9bits door        calls.py   one programmable call     events.py  its story, also live
 finding.py    which calls there were: pages, CSV
-media.py  sandbox.py  admin.py  health.py                                the side doors
+why.py        why it ended so, and its SIP messages in five forms
+trunks.py     the trunk book             trunk_models.py  what its bodies look like
+media.py  sandbox.py  chaos.py  admin.py  health.py                      the side doors
 reading.py   bytes -> typed request      schemas.py  what a request may contain     asking.py  -> voice.sending.Request
-once.py       Idempotency-Key             replies.py  what answers look like
+once.py       Idempotency-Key             replies.py  what answers look like      routes.py  which way a call would take
 openapi.py    the description             reference.py  /docs, made from it
 """

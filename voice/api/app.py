@@ -7,7 +7,21 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from fastapi.routing import APIRoute
 
 from messaging.http import Doorkeeper, Reading, install_error_handlers
-from voice.api import admin, calls, events, finding, health, media, reference, sandbox, sendvoice
+from voice.api import (
+    admin,
+    calls,
+    chaos,
+    events,
+    finding,
+    health,
+    media,
+    reference,
+    routes,
+    sandbox,
+    sendvoice,
+    trunks,
+    why,
+)
 from voice.api.openapi import describe
 from voice.api.parts import Api
 
@@ -15,9 +29,13 @@ ROUTERS = (
     sendvoice.router,
     calls.router,
     finding.router,
+    why.router,
     events.router,
     media.router,
+    trunks.router,
+    routes.router,
     sandbox.router,
+    chaos.router,
     admin.router,
     health.router,
 )

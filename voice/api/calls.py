@@ -2,15 +2,14 @@
 
 import json
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Header, Path, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from fastapi import APIRouter, Header, Path, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
 
 from messaging.errors import Invalid, NotFound, Unavailable
 from messaging.http import header_text, preferred_wait, wants
-from sip import ladder as sip_ladder
 from voice.api import replies
 from voice.api.asking import about_numbers, asked
 from voice.api.once import only_once, replayed
@@ -184,30 +183,6 @@ for path, name in (("/{call_id}/hangup", "hangUp"), ("/{call_id}/actions/hangup"
 
 
 @router.get(
-    "/{call_id}/sip",
-    operation_id="getLadder",
-    summary="The SIP messages of a call",
-    responses=answers({200: ("Credentials are masked.", {**as_json(replies.LadderOut), **as_text()})}, 404),
-)
-async def ladder(
-    request: Request,
-    api: ApiParts,
-    principal: MayRead,
-    call_id: CallId,
-    form: Annotated[Literal["json", "text"] | None, Query(alias="format", description="Stronger than Accept.")] = None,
-) -> Response:
-    """What crossed the wire, in order, with the time between the messages."""
-    kind = {"json": JSON, "text": "text/plain"}.get(form or "") or wants(request, JSON, "text/plain")
-    trace = await api.sending.trace(principal.owner, known_call(call_id))
-    if trace is None:
-        raise await _no_ladder(api, principal, call_id)
-    if kind == JSON:
-        return JSONResponse({"call_id": call_id, "messages": json.loads(trace)})
-    rows = sip_ladder.from_json(trace)
-    return PlainTextResponse(sip_ladder.as_text(rows, "tocsin", rows[0].peer if rows else ""))
-
-
-@router.get(
     "/{call_id}/recording",
     operation_id="getRecording",
     summary="The recording of a call",
@@ -234,18 +209,6 @@ async def recording(request: Request, api: ApiParts, principal: MayRead, call_id
     if path is None or not path.is_file():
         raise await _no_recording(api, principal, call)
     return FileResponse(path, media_type=WAV, filename=f"{call_id}.wav", content_disposition_type="inline")
-
-
-async def _no_ladder(api: Api, principal: Principal, call_id: str) -> NotFound:
-    """Why this call, which exists, has no ladder."""
-    call = await api.sending.call(principal.owner, call_id)
-    if call.start_at is None and not call.status.is_final:
-        return NotFound("This call was not dialled yet: no SIP message was sent.", hint="Ask again after call.dialing.")
-    if call.start_at is None:
-        return NotFound("This call was never dialled: no SIP message was sent.", hint="Its hangup_cause says why.")
-    if not api.settings.lines.ladder:
-        return NotFound("No SIP message of this call was kept.", hint="Set lines.ladder = true and start again.")
-    return NotFound("No SIP message of this call is stored yet.", hint="Ask again after call.ended.")
 
 
 async def _no_recording(api: Api, principal: Principal, call: Call) -> NotFound:

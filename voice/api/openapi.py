@@ -25,7 +25,7 @@ from messaging.errors import (
     UnsupportedMediaType,
 )
 from messaging.http import JSON, PROBLEM, problem
-from voice.api import replies, schemas
+from voice.api import replies, schemas, trunk_models
 from voice.api.reading import FORM
 
 REF = "#/components/schemas/{model}"
@@ -77,6 +77,7 @@ often as you like, at most one phone rings.
 TAGS = [
     {"name": "Voice messages", "description": "One request, up to 1000 people."},
     {"name": "Calls", "description": "One programmable call, and everything known about each call."},
+    {"name": "Trunks", "description": "Where calls leave. Test keys see the sandbox's trunks, live keys all others."},
     {"name": "Media", "description": "Hear it before you send it."},
     {"name": "Sandbox", "description": "What the catch-all phone heard (test keys only)."},
     {"name": "Admin", "description": "Test calls, health, figures."},
@@ -86,17 +87,28 @@ _MODELS: tuple[type[BaseModel], ...] = (
     schemas.PlaceCallIn,
     schemas.PlaceCallForm,
     schemas.TestCallIn,
+    schemas.SimulateIn,
     schemas.PreviewIn,
+    schemas.ChaosIn,
+    trunk_models.TrunkIn,
+    trunk_models.TrunkPatch,
+    trunk_models.TrunkFileIn,
+    trunk_models.TrunkOut,
+    trunk_models.TrunksOut,
+    trunk_models.PlanOut,
     replies.Problem,
     replies.SendVoiceOut,
     replies.MessageOut,
     replies.RecipientPage,
     replies.CallOut,
+    replies.RoutesOut,
     replies.CallPageOut,
     replies.EventsOut,
     replies.LadderOut,
+    replies.ExplainOut,
     replies.HeardOut,
     replies.MagicOut,
+    replies.ChaosOut,
     replies.ReadyOut,
     replies.VersionOut,
     replies.ErrorsOut,

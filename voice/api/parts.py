@@ -18,12 +18,16 @@ from messaging.clock import Clock
 from messaging.errors import Forbidden, NotFound, Unauthorized
 from messaging.http import presented_key
 from messaging.ids import is_call_id, parse_ref_id
+from sip.trunk import Trunk
 from voice.api.reading import known_query
 from voice.calls import Call
+from voice.chaos import ChaosBoard
 from voice.messages import Callback, CallbackFormat
 from voice.orders import LiveTrunk
+from voice.routing import TrunkState
 from voice.sending import Sender, Sending
 from voice.store import CallStore
+from voice.trunk_book import TrunkBook
 
 
 class Principal(Protocol):
@@ -92,6 +96,10 @@ async def _no_recording(call: Call) -> Path | None:
     return None
 
 
+async def _no_trunks() -> tuple[TrunkState, ...]:
+    return ()
+
+
 FOLLOWERS_MOST = 100  # streams and waits of one account in this process: each holds a connection to the store
 
 
@@ -108,10 +116,14 @@ class Api:
     refuse_url: Callable[[str, bool], str | None]  # webhook address, sandbox -> why not, or None
     refuse_media: Callable[[str], str | None]  # address of audio -> why it would not be fetched, or None
     speaks: Callable[[str], bool]  # a language tag: does any engine speak it
-    live_trunks: Mapping[str, LiveTrunk]  # where live calls may leave, by id
+    live_trunks: Callable[[], Mapping[str, LiveTrunk]]  # where live calls may leave, by id
+    chaos: ChaosBoard  # what trouble the catch-all phone was told to make
+    trunks: TrunkBook
+    sandbox_trunk: Trunk | None = None  # the way to the catch-all phone: no entry of the book
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
+    routes: Callable[[], Awaitable[tuple[TrunkState, ...]]] = _no_trunks  # as all dialers say they are
     magic: Sequence[Mapping[str, Any]] = ()  # the catch-all phone's table: number, does
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     figures: Callable[[], Awaitable[Collector]] | None = None  # of the whole service, read at each scrape
@@ -171,7 +183,7 @@ def sender_of(api: Api, principal: Principal) -> Sender:
         caller_ids=account.caller_ids if api.caller_ids is None else api.caller_ids(is_test(principal)),
         region=account.region,
         callback=callback,
-        live_trunks=api.live_trunks,
+        live_trunks=api.live_trunks(),
     )
 
 

@@ -195,6 +195,26 @@ class LadderOut(BaseModel):
     messages: list[dict[str, Any]]
 
 
+class EvidenceOut(BaseModel):
+    what: str = Field(examples=["sip_answer"])
+    value: str | int | float | bool = Field(description="Word for word where a peer said it.", examples=["486 Busy"])
+    ladder_row: int | None = Field(description="Which row of the ladder says so, counted from 1.")
+
+
+class ExplainOut(BaseModel):
+    """Why a call ended as it did, and what proves it."""
+
+    call_id: str
+    status: Status
+    code: str = Field(description="The hangup_cause; before the end, the status.", examples=["user_busy"])
+    title: str
+    sentence: str
+    side: Fault | None = Field(description="Whose side failed; null: nobody's.")
+    retryable: bool
+    next_step: str
+    evidence: list[EvidenceOut]
+
+
 class HeardOut(BaseModel):
     """What the catch-all phone heard, flat for assertions."""
 
@@ -211,6 +231,38 @@ class HeardOut(BaseModel):
 
 class MagicOut(BaseModel):
     data: list[dict[str, Any]]
+
+
+class ChaosOut(BaseModel):
+    """What trouble the catch-all phone makes, in per cent of calls."""
+
+    on: bool
+    busy_pct: int
+    trunk_503_pct: int
+    no_bye_pct: int
+    wrong_codec_pct: int
+    loss_pct: int
+    delay_ms: int
+    seed: int | None
+
+
+class RouteOut(BaseModel):
+    """One trunk's turn."""
+
+    trunk_id: str
+    position: int | None = Field(description="1 is the one that is taken; null: it cannot carry this call now.")
+    share: float = Field(description="Of `n` calls, the share that would leave by it.")
+    prefix: str = Field(description="The longest of its prefixes that the number begins with; empty: it has none.")
+    skipped: str | None = Field(examples=["down"])
+    why: str | None = Field(examples=["its schedule says closed"])
+
+
+class RoutesOut(BaseModel):
+    to_number: str
+    from_number: str | None
+    trunk_id: str | None = Field(description="The trunk that a call would leave by now; null: it would wait, or end.")
+    n: int
+    data: list[RouteOut]
 
 
 class CheckOut(BaseModel):

@@ -40,7 +40,7 @@ async def heard(
 ) -> Response:
     """By number, by call, or simply the last one. 404 when nothing was heard in time."""
     wants(request, JSON)
-    _only_test(principal)
+    only_test(principal)
     known = known_call(call_id) if call_id is not None else None
     found = await _look(api, principal, _digits(to), known, _seconds(wait))
     if found is None:
@@ -57,11 +57,11 @@ async def heard(
 async def magic(request: Request, api: ApiParts, principal: MayRead) -> Response:
     """The table that the catch-all phone itself works by."""
     wants(request, JSON)
-    _only_test(principal)
+    only_test(principal)
     return JSONResponse({"data": [dict(row) for row in api.magic]})
 
 
-def _only_test(principal: Principal) -> None:
+def only_test(principal: Principal) -> None:
     if not is_test(principal):
         raise Forbidden("The sandbox exists only for test keys.", hint="Use a tk_test_… key.")
 

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from messaging.clock import parse_time, rfc3339
+from sip.sandbox.faults import DELAY_MOST_MS, LOSS_MOST_PCT, SEED_MOST
 
 TEXT_MAX = 1000  # characters; Speech.text_max may ask for fewer
 URL_MAX = 2048
@@ -339,6 +340,37 @@ class TestCallIn(Shape):
     text: Words = Field(default="This is a test call. You can hang up now.")
     language: Language = "en-gb"
     trunk_id: TrunkId | None = None
+
+
+Share = Annotated[int, Field(ge=0, le=100), BeforeValidator(_whole)]
+
+
+class ChaosIn(Shape):
+    """PUT /sandbox/v1/chaos: all of it; what is missing is 0. The four shares are at most 100 together."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    busy_pct: Share = Field(default=0, description="Of a hundred calls, so many are refused with 486.")
+    trunk_503_pct: Share = Field(default=0, description="So many are refused with 503.")
+    no_bye_pct: Share = Field(default=0, description="In so many the person hangs up after 1 s and the BYE is lost.")
+    wrong_codec_pct: Share = Field(default=0, description="So many are answered with a codec that was not offered.")
+    loss_pct: Whole = Field(default=0, ge=0, le=LOSS_MOST_PCT, description="Of the sound of each call, both ways.")
+    delay_ms: Whole = Field(default=0, ge=0, le=DELAY_MOST_MS, description="Before anything but 100 Trying.")
+    seed: Annotated[int, Field(ge=0, le=SEED_MOST), BeforeValidator(_whole)] | None = Field(
+        default=None, description="The same order of good and bad calls each time."
+    )
+
+
+class SimulateIn(Shape):
+    """POST /v1/routes/simulate: the call that looks for its way."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    to: Number = Field(examples=["12025550100"])
+    from_number: CallerId | None = Field(default=None, alias="from", description="Without it: your first caller id.")
+    trunk_id: TrunkId | None = None
+    n: Whole = Field(default=1, ge=1, le=1000, description="How many calls to draw, to see shares by weight.")
+    call_id: Annotated[str, StringConstraints(pattern=r"^call_[0-9A-HJKMNP-TV-Z]{26}$")] | None = None
 
 
 class PreviewIn(Shape):

@@ -73,14 +73,28 @@ class Client:
     ) -> dict[str, Any]:
         return await self._read("POST", path, json=body, headers=headers)
 
+    async def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return await self._read("PUT", path, json=body)
+
+    async def delete(self, path: str) -> dict[str, Any]:
+        return await self._read("DELETE", path)
+
+    async def text(self, path: str, **parameters: str | float) -> str:
+        """For what is not JSON, such as Markdown."""
+        response = await self._asked("GET", path, params=parameters)
+        _checked(response)
+        return response.text
+
     async def _read(self, method: str, path: str, **rest: Any) -> dict[str, Any]:
+        return _checked(await self._asked(method, path, **rest))
+
+    async def _asked(self, method: str, path: str, **rest: Any) -> httpx2.Response:
         try:
-            response = await self._http.request(method, path, **rest)
+            return await self._http.request(method, path, **rest)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
             raise ClientError(f"cannot reach {self._url}: {_word(error)}", Exit.UNREACHABLE) from None
         except httpx2.HTTPError as error:
             raise Lost(f"no answer from {self._url}: {_word(error)}", Exit.UNREACHABLE) from None
-        return _checked(response)
 
     async def events(self, call_id: str) -> AsyncIterator[dict[str, Any]]:
         """The events of a call as they happen, until it has ended. A stream that breaks is taken up where it broke."""

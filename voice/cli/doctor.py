@@ -133,13 +133,17 @@ async def _files(_: Settings) -> list[Finding]:
 
 
 async def _trunks(settings: Settings) -> list[Finding]:
-    from sip.trunk_file import TrunkFileError, load_trunks
+    from sip.trunk_file import TrunkError, load_trunks
 
     if settings.trunks is None:
-        return [Finding("trunks", True, "none configured: only the catch-all phone can be called")]
+        return [
+            Finding(
+                "trunks", True, "no file: they come from the API; without any, only the catch-all phone can be called"
+            )
+        ]
     try:
         trunks = load_trunks(settings.trunks, os.environ)
-    except TrunkFileError as error:
+    except TrunkError as error:
         return [Finding("trunks", False, str(error), "config/trunks.example.toml shows every field")]
     return [Finding("trunks", True, ", ".join(trunk.id for trunk in trunks) or "the file names none")]
 

@@ -16,6 +16,12 @@ app = typer.Typer(
 )
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="API keys: create, list, revoke.")
 app.add_typer(keys, name="keys")
+chaos = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make sandbox calls go wrong on purpose.")
+app.add_typer(chaos, name="chaos")
+trunk = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The trunks of a running service.")
+app.add_typer(trunk, name="trunk")
+config = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Settings and trunk files, before they matter.")
+app.add_typer(config, name="config")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout instead of words.")]
 Url = Annotated[str, typer.Option("--url", envvar="TOCSIN_URL", help="Where the service answers.")]
@@ -154,12 +160,22 @@ def say(
 
 @app.command()
 def explain(
-    code: Annotated[str, typer.Argument(metavar="CODE", help="486, OVER_LIMIT, worker_lost …")], as_json: Json = False
+    code: Annotated[str, typer.Argument(metavar="CODE", help="486, OVER_LIMIT, worker_lost …, or a call_id.")],
+    url: Url = DEFAULT_URL,
+    api_key: ApiKey = "",
+    ticket: Annotated[
+        bool, typer.Option("--ticket", help="A call: Markdown to paste into a ticket, with the SIP ladder.")
+    ] = False,
+    as_json: Json = False,
 ) -> None:
-    """What a SIP code, cause or error code means."""
-    from voice.cli.lookup import run_explain
+    """What a SIP code, cause or error code means, or why a call ended.
 
-    raise typer.Exit(run_explain(code, as_json=as_json))
+    A code is explained without a service; a call_id asks the one that
+    placed the call.
+    """
+    from voice.cli.explain import run_explain
+
+    raise typer.Exit(run_explain(code, url, api_key, ticket=ticket, as_json=as_json))
 
 
 @app.command()
@@ -238,6 +254,129 @@ def keys_revoke(
     from voice.cli.keys import run_revoke
 
     raise typer.Exit(run_revoke(key_id, data=data))
+
+
+@chaos.command("set")
+def chaos_set(
+    faults: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME=VALUE…",
+            help="busy=10% trunk_503=5% no_bye=5% wrong_codec=5% of the calls; loss=2% delay=2s of each; seed=7.",
+        ),
+    ],
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    as_json: Json = False,
+) -> None:
+    """Declare it, in place of what was declared before.
+
+    Shares are exact in every 100 calls, in an order that only a seed
+    tells. Magic numbers keep to their own script. Ends after a day.
+    """
+    from voice.cli.chaos import run_set
+
+    raise typer.Exit(run_set(faults, url, api_key, as_json=as_json))
+
+
+@chaos.command("get")
+def chaos_get(api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """What is declared."""
+    from voice.cli.chaos import run_get
+
+    raise typer.Exit(run_get(url, api_key, as_json=as_json))
+
+
+@chaos.command("off")
+def chaos_off(api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """Let calls go well again."""
+    from voice.cli.chaos import run_off
+
+    raise typer.Exit(run_off(url, api_key, as_json=as_json))
+
+
+TrunkFile = Annotated[str, typer.Argument(metavar="FILE", help="A trunk file, as in config/trunks.example.toml.")]
+WhichFile = Annotated[
+    str | None,
+    typer.Option("--file", envvar="TOCSIN_TRUNKS", help="The trunk file to compare with; needs the scope admin."),
+]
+
+
+@app.command()
+def plan(file: TrunkFile, api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """Show what a trunk file would change.
+
+    Nothing is changed. Exit 0: nothing would be. 8: something would.
+    """
+    from voice.cli.trunks import run_plan
+
+    raise typer.Exit(run_plan(file, url, api_key, as_json=as_json))
+
+
+@app.command()
+def apply(
+    file: TrunkFile,
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make the trunks of a running service what a file says.
+
+    Shows the plan and asks. Trunks that a file brought and this one does not
+    name are removed; those made over the API stay.
+    """
+    from voice.cli.trunks import run_apply
+
+    raise typer.Exit(run_apply(file, url, api_key, yes=yes, as_json=as_json))
+
+
+@trunk.command("list")
+def trunk_list(api_key: ApiKey, url: Url = DEFAULT_URL, file: WhichFile = None, as_json: Json = False) -> None:
+    """All trunks: do they take calls, who keeps them, do they differ from the file."""
+    from voice.cli.trunks import run_list
+
+    raise typer.Exit(run_list(url, api_key, file, as_json=as_json))
+
+
+@trunk.command("status")
+def trunk_status(
+    trunk_id: Annotated[str, typer.Argument(metavar="ID", help="As `tocsin trunk list` shows it.")],
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    file: WhichFile = None,
+    as_json: Json = False,
+) -> None:
+    """One trunk, and why it takes no calls if it does not."""
+    from voice.cli.trunks import run_status
+
+    raise typer.Exit(run_status(trunk_id, url, api_key, file, as_json=as_json))
+
+
+@config.command("check")
+def config_check(
+    file: Annotated[
+        str | None, typer.Argument(metavar="FILE", help="A settings file or a trunk file; not given: what serve reads.")
+    ] = None,
+) -> None:
+    """Read everything that serve would read, and say what is wrong.
+
+    Exit 0: nothing. 3: something, and where.
+    """
+    from voice.cli.settings import run_check
+
+    raise typer.Exit(run_check(file))
+
+
+@config.command("show")
+def config_show(
+    origin: Annotated[bool, typer.Option("--origin", help="Also where each value comes from.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Every setting and its value; secrets are hidden."""
+    from voice.cli.settings import run_show
+
+    raise typer.Exit(run_show(origin=origin, as_json=as_json))
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -25,13 +25,7 @@ redis.call('SET', KEYS[9], owner, 'PX', life)
 local at = 16
 for _ = 1, count do
   local id, body, event_id, event, number = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local key, events = base .. 'call:' .. id, base .. 'events:' .. id
-  redis.call('HSET', key, 'body', body, 'status', 'queued', 'sequence', 1, 'epoch', 0, 'leases', 0, 'holder', '',
-             'intent', '', 'event', event_id, 'ref', ref, 'valid', valid_ms)
-  redis.call('PEXPIRE', key, life)
-  redis.call('RPUSH', events, event)
-  redis.call('PEXPIRE', events, life)
-  redis.call('SET', prefix .. 'owner:' .. id, owner, 'PX', life)
+  put_call(prefix, base, owner, id, body, event_id, event, ref, valid_ms, life)
   redis.call('RPUSH', KEYS[3], cjson.encode({number, 'pending', {id}}))
   redis.call('ZADD', KEYS[4], 0, id)
   redis.call('ZADD', KEYS[5], due_ms, id)

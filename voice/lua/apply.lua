@@ -1,10 +1,11 @@
 -- One fact about a call: compare (epoch, status, sequence), then state, event, deliveries and tally together.
 -- KEYS 1 call  2 events  3 message  4 recipients  5 due  6 valid  7 owners  8 owner of the call  9 owner of the message
---      10 due hooks  11 wake of the hooks
+--      10 due hooks  11 wake of the hooks  12 calls  13 wake  14 seats of its trunk  15 score of its trunk
 -- ARGV 1 call id  2 epoch  3 status before  4 sequence before  5 status after  6 sequence after  7 body after
 --      8 event id  9 event  10 recipient, from 0  11 outcome or ''  12 retention_ms  13 once_ms  14 prefix  15 owner
 --      16 life of a delivery, s  17 endings  18 what it counts there or ''  19 warnings of the audio, JSON, or ''
---      20 deliveries, then per delivery: id, event id, url, body, format, call id
+--      20 lane  21 deliveries  22 successor: '' or id  23 body  24 event id  25 event  26 valid_ms  27 life_ms
+--      28 its deliveries  29 marks for the score, JSON, or ''  30 their life, ms, then per delivery, its own last: id, event id, url, body, format, call id
 local id, before, after = ARGV[1], ARGV[3], ARGV[5]
 local is = redis.call('HMGET', KEYS[1], 'epoch', 'event', 'status', 'sequence', 'intent', 'valid')
 local intent = is[5] or ''
@@ -15,13 +16,18 @@ if is[3] ~= before or is[4] ~= ARGV[4] then return {'stale', intent} end
 redis.call('HSET', KEYS[1], 'body', ARGV[7], 'status', after, 'sequence', ARGV[6], 'event', ARGV[8])
 redis.call('RPUSH', KEYS[2], ARGV[9])
 redis.call('PUBLISH', KEYS[2], ARGV[6])  -- for those who follow; losing it costs them a few seconds
-local at = 21
+if before ~= 'queued' and (after == 'queued' or is_final(after)) then redis.call('ZREM', KEYS[14], id) end
+local at = 31
 local now = now_ms()
-for _ = 1, tonumber(ARGV[20]) do
-  put_delivery(ARGV[14] .. 'delivery:' .. ARGV[at], KEYS[10], KEYS[11], ARGV[at], ARGV[at + 1], ARGV[at + 2],
-               ARGV[at + 3], ARGV[at + 4], now, ARGV[16], ARGV[15], id, ARGV[14] .. 'deliveries:' .. id)
-  at = at + 6
+local function put_deliveries(count)
+  for _ = 1, tonumber(count) do
+    put_delivery(ARGV[14] .. 'delivery:' .. ARGV[at], KEYS[10], KEYS[11], ARGV[at], ARGV[at + 1], ARGV[at + 2],
+                 ARGV[at + 3], ARGV[at + 4], now, ARGV[16], ARGV[15], ARGV[at + 5],
+                 ARGV[14] .. 'deliveries:' .. ARGV[at + 5])
+    at = at + 6
+  end
 end
+put_deliveries(ARGV[21])
 
 if before == 'queued' and after == 'dialing' then  -- from now on: the moment when its holder counts as gone
   redis.call('ZADD', KEYS[6], 'XX', redis.call('ZSCORE', KEYS[5], id) or now, id)
@@ -35,10 +41,27 @@ elseif before == 'dialing' and after == 'queued' then
 end
 if not is_final(after) then return {'done', intent} end
 
+if ARGV[29] ~= '' then
+  for mark, count in pairs(cjson.decode(ARGV[29])) do redis.call('HINCRBY', KEYS[15], mark, count) end
+  redis.call('PEXPIRE', KEYS[15], ARGV[30])
+end
 if ARGV[18] ~= '' then redis.call('HINCRBY', ARGV[17], ARGV[18], 1) end  -- here, because a repeated write does not come this far
 
 redis.call('ZREM', KEYS[5], id)
 redis.call('ZREM', KEYS[6], id)
+local goes_on = ARGV[22] ~= '' and intent ~= 'cancel'
+if goes_on then  -- the next hop: a call of its own, and the recipient's outcome waits for it
+  local next_id, base, life = ARGV[22], base_of(ARGV[14], ARGV[15]), ARGV[27]
+  put_call(ARGV[14], base, ARGV[15], next_id, ARGV[23], ARGV[24], ARGV[25],
+           redis.call('HGET', KEYS[1], 'ref'), ARGV[26], life)
+  redis.call('ZADD', KEYS[12], 0, next_id)
+  redis.call('ZADD', KEYS[5], now, next_id)
+  redis.call('ZADD', KEYS[6], ARGV[26], next_id)
+  for _, key in ipairs({KEYS[12], KEYS[5], KEYS[6]}) do keep(key, life) end
+  redis.call('ZADD', KEYS[7], 'NX', 0, ARGV[15])
+  put_deliveries(ARGV[28])
+  wake(KEYS[13])
+end
 if redis.call('EXISTS', KEYS[5], KEYS[6]) == 0 then redis.call('ZREM', KEYS[7], ARGV[15]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[12])
 redis.call('PEXPIRE', KEYS[2], ARGV[12])
@@ -48,6 +71,11 @@ if ARGV[11] == '' then return {'done', intent} end
 local row = redis.call('LINDEX', KEYS[4], ARGV[10])
 if row then
   local recipient = cjson.decode(row)
+  if goes_on then
+    table.insert(recipient[3], ARGV[22])
+    redis.call('LSET', KEYS[4], ARGV[10], cjson.encode(recipient))
+    return {'done', intent}
+  end
   redis.call('HINCRBY', KEYS[3], 'n:' .. recipient[2], -1)
   redis.call('HINCRBY', KEYS[3], 'n:' .. ARGV[11], 1)
   recipient[2] = ARGV[11]

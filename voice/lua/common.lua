@@ -26,6 +26,17 @@ local function is_final(status)
   return not (status == 'queued' or status == 'dialing' or status == 'ringing' or status == 'answered')
 end
 
+-- A call as it begins: queued, with its first event; whoever calls puts it into the queue.
+local function put_call(prefix, base, owner, id, body, event_id, event, ref, valid_ms, life)
+  local key, events = base .. 'call:' .. id, base .. 'events:' .. id
+  redis.call('HSET', key, 'body', body, 'status', 'queued', 'sequence', 1, 'epoch', 0, 'leases', 0, 'holder', '',
+             'intent', '', 'event', event_id, 'ref', ref, 'valid', valid_ms)
+  redis.call('PEXPIRE', key, life)
+  redis.call('RPUSH', events, event)
+  redis.call('PEXPIRE', events, life)
+  redis.call('SET', prefix .. 'owner:' .. id, owner, 'PX', life)
+end
+
 -- A call is taken: the next epoch, and nobody else's for lease_ms. Appends to `leases` what Python makes a Lease of.
 local function take(base, owner, lane, call_id, holder, until_ms, leases)
   local key = base .. 'call:' .. call_id

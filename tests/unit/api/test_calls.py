@@ -341,7 +341,7 @@ async def test_the_ladder_is_json_or_text(door: Door) -> None:
     for answer in (await door.get(path + "?format=text"), await door.get(path, headers={"Accept": "text/plain"})):
         assert answer.headers["content-type"].startswith("text/plain")
         assert "INVITE" in answer.text.splitlines()[1]
-    assert (await door.get(path + "?format=pcap")).status_code == 422
+    assert (await door.get(path + "?format=pdf")).status_code == 422
 
 
 async def test_a_recording_says_why_it_is_not_there_yet(door: Door) -> None:

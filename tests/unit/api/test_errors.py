@@ -151,7 +151,7 @@ async def test_without_a_key_only_health_errors_and_docs_answer(door: Door) -> N
     paths = door.app.openapi()["paths"]
     for path, verbs in paths.items():
         for verb in verbs:
-            address = path.format(call_id=CALL, ref_id="9azmf1ntcl358gczduzz4rs0u", code="INVALID")
+            address = path.format(call_id=CALL, ref_id="9azmf1ntcl358gczduzz4rs0u", code="INVALID", trunk_id="sandbox")
             answer = await door.client.request(verb.upper(), address, headers={"Authorization": ""})
             assert (answer.status_code == 401) == (path not in open_to_all), (verb, path, answer.status_code)
 
@@ -162,6 +162,7 @@ async def test_another_accounts_call_does_not_exist(door: Door) -> None:
         f"/v1/calls/{sent['call_id']}",
         f"/v1/calls/{sent['call_id']}/events",
         f"/v1/calls/{sent['call_id']}/sip",
+        f"/v1/calls/{sent['call_id']}/explain",
         f"/v1/calls/{sent['call_id']}/recording",
         f"/v1/sendvoice/status/{sent['ref_id']}",
         f"/v1/sendvoice/{sent['ref_id']}/recipients",
@@ -241,7 +242,7 @@ async def test_a_wrong_member_is_told_in_words_for_people(door: Door, change: di
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        (f"/v1/calls/{CALL}/sip?format=mermaid", "format: should be 'json' or 'text'"),
+        (f"/v1/calls/{CALL}/sip?format=xml", "format: should be 'json', 'text', 'mermaid', 'svg' or 'pcap'"),
         ("/v1/calls?cursor=x", "cursor: should be next_cursor of the page before, unchanged"),
         ("/v1/calls?hangup_cause=BUSY!", "hangup_cause: should be a hangup_cause like user_busy"),
         ("/v1/calls?limit=many", "limit: should be a whole number"),

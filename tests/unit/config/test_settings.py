@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from config.settings import Section, Settings, SettingsError, _names, load
+from config.settings import Section, Settings, SettingsError, _names, load, origins
 
 EXAMPLE = Path(__file__).parents[3] / "config" / "tocsin.example.toml"
 
@@ -113,3 +113,25 @@ def test_every_setting_is_read_by_somebody() -> None:
     named = {name.rpartition(".")[2] for name in _names(Settings)}
 
     assert named - read_somewhere() == set()
+
+
+def test_each_value_says_where_it_comes_from(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("k" * 32)
+    file = tmp_path / "tocsin.toml"
+    file.write_text('log_level = "debug"\n[http]\nport = 1\nhost = "::1"\n')
+
+    found = origins(
+        {
+            "TOCSIN_CONFIG": str(file),
+            "TOCSIN_HTTP__PORT": "2",
+            "TOCSIN_REDIS_URL": "redis://x",
+            "TOCSIN_SECRET_KEY_FILE": str(tmp_path / "secret"),
+            "TOCSIN_URL": "http://x",
+            "PATH": "/bin",
+        }
+    )
+
+    assert (found["http.port"], found["http.host"], found["http.docs"]) == ("TOCSIN_HTTP__PORT", str(file), "default")
+    assert (found["log_level"], found["store.redis_url"]) == (str(file), "TOCSIN_REDIS_URL")
+    assert found["secret_key"] == "TOCSIN_SECRET_KEY_FILE"
+    assert not {"http", "url", "config"} & found.keys()

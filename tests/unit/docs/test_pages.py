@@ -90,7 +90,7 @@ def test_the_first_thing_to_copy_is_on_the_first_screen(page: Path) -> None:
 
 def test_the_map_of_the_api_names_every_address(routes: set[str]) -> None:
     text = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
-    named = {re.sub(r"\{\w+\}", "{}", path) for path in re.findall(r"`(?:GET|POST) (/[^`]+)`", text)}
+    named = {re.sub(r"\{\w+\}", "{}", path) for path in re.findall(r"`(?:GET|POST|PUT|DELETE) (/[^`]+)`", text)}
 
     assert named == routes
 

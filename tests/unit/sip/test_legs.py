@@ -287,3 +287,12 @@ def test_the_end_is_a_plain_value() -> None:
     one.close = BYE_BY_US
 
     assert isinstance(one.ended(), Ended)
+
+
+def test_a_key_told_in_two_ways_counts_once() -> None:
+    one = leg()
+
+    told = [one.press("1", "rfc4733", 1.0), one.press("1", "inband", 1.1), one.press("2", "info", 2.0)]
+
+    assert [event is not None for event in told] == [True, False, False]
+    assert one.digits == "1"

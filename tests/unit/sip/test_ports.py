@@ -6,7 +6,7 @@ import pytest
 
 from sip.ports import NoFreePorts, claim, free_sip_port
 
-BASE = 42000
+BASE = 14000  # below the ports that Linux gives to clients, and below those our own services choose
 LOOPBACK = "127.0.0.1"
 
 
@@ -62,3 +62,14 @@ def test_sip_ports_are_probed_from_the_first() -> None:
 
         assert free_sip_port(LOOPBACK, port, 50) > port
     assert free_sip_port(LOOPBACK, 0, 50) == 0
+
+
+def test_no_block_reaches_beyond_the_last_port() -> None:
+    blocks = [claim(LOOPBACK, 15000, 4, 15059) for _ in range(2)]
+    try:
+        with pytest.raises(NoFreePorts, match="to 15059"):
+            claim(LOOPBACK, 15000, 8, 15059)
+        assert [block.base for block in blocks] == [15000, 15020]
+    finally:
+        for block in blocks:
+            block.release()

@@ -6,7 +6,7 @@ import pytest
 
 from sip.selfcheck import Effective, faults, warnings
 from sip.setup import LineSetup
-from sip.trunk import Trunk, TrunkUri
+from sip.trunk import Rtp, Timers, Tls, Transport, Trunk, TrunkUri
 
 TOLD = LineSetup(Trunk("t", "t", (TrunkUri("10.0.0.1"),)), 4, 30000, 16, "/tmp")
 GOOD = Effective(
@@ -24,6 +24,10 @@ GOOD = Effective(
     digest_types=(0,),
     credential_bytes=20,
     srtp=0,
+    srtp_signalling=1,
+    tls_verify=False,
+    tls_issuers="",
+    tls_proto=28,
     sip_bound="10.0.0.5",
     rtp_bound="10.0.0.5",
     rtp_base=30000,
@@ -81,12 +85,44 @@ FORBIDDEN: list[tuple[str, object]] = [
 
 def test_our_own_settings_pass() -> None:
     assert faults(GOOD, TOLD) == ()
-    assert warnings(GOOD) == ()
+    assert warnings(GOOD, TOLD) == ()
 
 
 @pytest.mark.parametrize(("name", "value"), FORBIDDEN, ids=[f"{name}={value}" for name, value in FORBIDDEN])
 def test_each_forbidden_setting_is_found(name: str, value: object) -> None:
     assert faults(replace(GOOD, **{name: value}), TOLD) != ()
+
+
+TLS_TOLD = replace(TOLD, trunk=replace(TOLD.trunk, uris=(TrunkUri("sip.example.net", 5061, Transport.TLS),)))
+TLS_GOOD = replace(GOOD, tls_verify=True, tls_issuers="/etc/issuers.pem", tls_proto=16, srtp=2)
+
+
+def test_tls_as_we_set_it_passes() -> None:
+    assert faults(TLS_GOOD, TLS_TOLD) == ()
+    assert warnings(TLS_GOOD, TLS_TOLD) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("tls_verify", False), ("tls_issuers", ""), ("tls_proto", 28), ("tls_proto", 20), ("srtp_signalling", 0)],
+)
+def test_each_loose_end_of_tls_is_found(name: str, value: object) -> None:
+    assert faults(replace(TLS_GOOD, **{name: value}), TLS_TOLD) != ()
+
+
+def test_tls_that_believes_anybody_is_allowed_and_said() -> None:
+    told = replace(TLS_TOLD, trunk=replace(TLS_TOLD.trunk, tls=Tls(verify=False)))
+    seen = replace(TLS_GOOD, tls_verify=False)
+
+    assert faults(seen, told) == ()
+    assert "believes any certificate" in warnings(seen, told)[0]
+
+
+@pytest.mark.parametrize(
+    "trunk", [replace(TOLD.trunk, timers=Timers(t1_ms=100)), replace(TOLD.trunk, rtp=Rtp(symmetric=False))]
+)
+def test_what_the_library_cannot_do_is_refused_and_never_ignored(trunk: Trunk) -> None:
+    assert len(faults(GOOD, replace(TOLD, trunk=trunk))) == 1
 
 
 def test_every_interface_only_on_the_operators_word() -> None:
@@ -107,4 +143,4 @@ def test_a_session_timer_shorter_than_the_rfc_allows_is_refused() -> None:
     [("2.15.1", True), ("2.16", True), ("2.17", False), ("2.17.1-svn", False), ("3.0", False), ("?", True)],
 )
 def test_an_old_library_is_a_warning(version: str, old: bool) -> None:
-    assert bool(warnings(replace(GOOD, version=version))) is old
+    assert bool(warnings(replace(GOOD, version=version), TOLD)) is old

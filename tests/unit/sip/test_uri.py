@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sip.trunk import NumberFormat, Transport, Trunk, TrunkUri
+from sip.trunk import CallerIdHeader, CallerIdPolicy, NumberFormat, Transport, Trunk, TrunkUri
 from sip.uri import (
     HEADER_VALUE_MAX,
     UriError,
@@ -153,6 +153,74 @@ def test_the_first_enabled_uri_gives_the_callers_host() -> None:
     trunk = replace(TRUNK, uris=(TrunkUri("off.example.net", enabled=False), TrunkUri("on.example.net")))
 
     assert from_uri("2347080670000", trunk).endswith("@on.example.net")
+
+
+OURS, OTHER = "2347080670000", "2347080670001"
+
+
+@pytest.mark.parametrize(
+    ("policy", "asked", "shown"),
+    [
+        (CallerIdPolicy.POOL, OTHER, OTHER),
+        (CallerIdPolicy.POOL, "447400123456", None),
+        (CallerIdPolicy.FIXED, OTHER, OURS),
+        (CallerIdPolicy.FIXED, "447400123456", OURS),
+        (CallerIdPolicy.PASS, "447400123456", "447400123456"),
+        (CallerIdPolicy.PASS, "44740012345x", None),
+    ],
+)
+def test_the_policy_decides_which_number_is_shown(policy: CallerIdPolicy, asked: str, shown: str | None) -> None:
+    trunk = replace(TRUNK, caller_ids=(OURS, OTHER), caller_id_policy=policy)
+
+    if shown is None:
+        with pytest.raises(UriError):
+            from_uri(asked, trunk)
+    else:
+        assert from_uri(asked, trunk) == f"sip:{shown}@sip.example.net"
+        assert wire_caller_id(asked, trunk) == shown
+
+
+def test_a_fixed_caller_id_has_to_be_there() -> None:
+    with pytest.raises(UriError, match="fixed"):
+        from_uri(OURS, replace(TRUNK, caller_ids=(), caller_id_policy=CallerIdPolicy.FIXED))
+
+
+NOBODY = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+SHOWN = "sip:2347080670000@sip.example.net"
+
+
+@pytest.mark.parametrize(
+    ("where", "privacy", "sender", "more", "told"),
+    [
+        (CallerIdHeader.FROM, False, SHOWN, (), OURS),
+        (CallerIdHeader.FROM, True, NOBODY, (("Privacy", "id"),), "anonymous"),
+        (CallerIdHeader.PAI, False, SHOWN, (("P-Asserted-Identity", f"<{SHOWN}>"),), OURS),
+        (CallerIdHeader.PAI, True, NOBODY, (("P-Asserted-Identity", f"<{SHOWN}>"), ("Privacy", "id")), OURS),
+        (
+            CallerIdHeader.RPID,
+            False,
+            SHOWN,
+            (("Remote-Party-ID", f"<{SHOWN}>;party=calling;screen=yes;privacy=off"),),
+            OURS,
+        ),
+        (
+            CallerIdHeader.RPID,
+            True,
+            NOBODY,
+            (("Remote-Party-ID", f"<{SHOWN}>;party=calling;screen=yes;privacy=full"), ("Privacy", "id")),
+            OURS,
+        ),
+    ],
+)
+def test_the_caller_stands_where_the_trunk_looks(
+    where: CallerIdHeader, privacy: bool, sender: str, more: tuple[tuple[str, str], ...], told: str
+) -> None:
+    trunk = replace(TRUNK, caller_id_header=where, privacy=privacy)
+
+    assert from_uri(OURS, trunk) == sender
+    assert headers("call_1", trunk, (("X-A", "1"),), caller=OURS) == (("X-Call-Id", "call_1"), *more, ("X-A", "1"))
+    assert wire_caller_id(OURS, trunk) == told
+    assert headers("call_1", trunk) == (("X-Call-Id", "call_1"),)
 
 
 NO_HOSTS = [

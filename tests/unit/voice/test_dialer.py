@@ -18,6 +18,7 @@ from tests.voice_values import HOOK, an_ending, an_intake, dialed, now, step
 from voice.calls import Call, Status
 from voice.dialer import Dialer
 from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
+from voice.routing import Admin
 from voice.store import CallStore, Intake, Intent, Lane, Lease, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
@@ -204,7 +205,7 @@ async def _asked(bench: Bench) -> bool:
 
 async def _wished(bench: Bench, call_id: str) -> bool:
     """The wish has had its time to reach the dialer: what comes next is its heartbeat or its wake-up."""
-    return [intent for _, intent in await bench.store.extend(Lane.SANDBOX, [call_id], 15.0)] == [Intent.CANCEL]
+    return [intent for _, intent in await bench.store.extend(Lane.SANDBOX, {call_id: None}, 15.0)] == [Intent.CANCEL]
 
 
 async def test_a_ringing_call_is_canceled_on_request(bench: Bench) -> None:
@@ -289,6 +290,81 @@ async def test_the_trunk_that_was_asked_for_is_used(store: CallStore, tmp_path: 
     assert (asked.trunk_id, free.trunk_id) == ("b", "a")
 
 
+async def test_calls_leave_by_the_trunk_of_the_longest_prefix(store: CallStore, tmp_path: Path) -> None:
+    first, second = Spied(), Spied()
+    trunks = {
+        "a": (replace(SANDBOX, id="a", priority=1, prefixes=("1",)), first),
+        "b": (replace(SANDBOX, id="b", priority=9, prefixes=("1202555",)), second),
+    }
+    bench = Bench(store, tmp_path, trunks)
+    async with bench.run():
+        call = await bench.final(await bench.call())
+
+    assert (call.trunk_id, len(first.dials)) == ("b", 0)
+
+
+async def test_a_number_that_no_trunk_will_ever_take_ends_its_call_at_once(store: CallStore, tmp_path: Path) -> None:
+    line = Spied()
+    bench = Bench(store, tmp_path, {"a": (replace(SANDBOX, id="a", prefixes=("234",)), line)})
+    async with bench.run():
+        call = await bench.final(await bench.call())
+
+    assert told(call) == ("blocked", "geo_blocked", False)
+    assert (call.start_at, line.dials) == (None, [])
+
+
+async def test_calls_wait_for_a_trunk_that_is_switched_off_and_leave_when_it_is_on(
+    store: CallStore, line: Spied, tmp_path: Path
+) -> None:
+    off = replace(SANDBOX, id="off", enabled=False)
+    faulty, asked = Faulty(store), list[str]()
+    faulty.lose = asked.append  # never loses, only listens
+    bench = Bench(faulty, tmp_path, {"a": (replace(SANDBOX, id="a", prefixes=("234",)), line)})
+    bench.idle = (off,)
+    async with bench.run() as dialer:
+        intake = await bench.call()
+        await until(lambda: "release" in asked)
+        dialer.reload({"off": (replace(off, enabled=True), line)})
+        call = await bench.final(intake)
+
+    assert (told(call)[0], call.trunk_id) == ("completed", "off")
+
+
+async def test_a_reload_keeps_what_is_known_of_a_trunk_that_nobody_touched(bench: Bench, line: Spied) -> None:
+    live = replace(SANDBOX, id="live", sandbox=False)
+    dialer = bench.dialer()
+
+    def refused() -> None:
+        dialer._lanes[Lane.LIVE].doors[0].went("auth_failed", bench.clock.monotonic(), code=401)
+
+    def down_after(trunk: Trunk, admin: Admin = Admin.ENABLED) -> bool:
+        dialer.reload({"live": (trunk, line)}, admins={"live": admin})
+        return any("live is down" in problem for problem in dialer.problems())
+
+    assert not down_after(live)
+    refused()
+    assert down_after(live)
+    assert down_after(live, Admin.DISABLED)
+    assert not down_after(live)  # enabled again
+    refused()
+    assert not down_after(replace(live, priority=2))  # changed
+    refused()
+    dialer.forgive("live")
+    assert not down_after(replace(live, priority=2))
+
+
+async def test_a_trunk_that_drains_takes_no_new_calls(store: CallStore, line: Spied, tmp_path: Path) -> None:
+    other = Spied()
+    lines = {"a": (replace(SANDBOX, id="a"), line), "b": (replace(SANDBOX, id="b", priority=9), other)}
+    bench = Bench(store, tmp_path, lines)
+    async with bench.run() as dialer:
+        before = await bench.final(await bench.call())
+        dialer.reload(lines, admins={"a": Admin.DRAINING})
+        after = await bench.final(await bench.call())
+
+    assert (before.trunk_id, after.trunk_id) == ("a", "b")
+
+
 async def test_test_calls_and_live_calls_never_share_a_trunk(store: CallStore, tmp_path: Path) -> None:
     real_line, sandbox_line = Spied(), Spied()
     real = Trunk("real", "Real", SANDBOX.uris)
@@ -299,15 +375,12 @@ async def test_test_calls_and_live_calls_never_share_a_trunk(store: CallStore, t
         disguised = await bench.call("2348020000002", sandbox=False, owner="main.test")
         leaked = await bench.call("12025550100", sandbox=False, owner="main.live")
         ended = [await bench.final(one) for one in (live, test)]
-        assert await bench.store.queued(Lane.LIVE) == 2
+        refused = [await bench.final(one) for one in (disguised, leaked)]
 
     assert [call.trunk_id for call in ended] == ["real", "sandbox"]
     assert {dial.call_id for dial in real_line.dials} == {live.calls[0].call_id}
     assert {dial.call_id for dial in sandbox_line.dials} == {test.calls[0].call_id}
-    for never in (disguised, leaked):
-        call = await store.call(None, never.calls[0].call_id)
-        assert call is not None
-        assert call.status is Status.QUEUED
+    assert [told(call) for call in refused] == [("blocked", "invalid_number", False)] * 2
 
 
 async def test_a_live_call_without_a_live_trunk_waits_until_it_expires(bench: Bench, line: Spied) -> None:

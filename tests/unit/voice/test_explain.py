@@ -315,7 +315,7 @@ def test_a_key_that_was_wanted_and_not_pressed_has_its_own_exit_code() -> None:
 
 def test_every_cause_has_an_exit_code() -> None:
     assert set(EXIT_CODES) == set(Cause)
-    assert [int(code) for code in Exit] == [0, 1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 14, 15, 16, 17, 18, 124, 130]
+    assert [int(code) for code in Exit] == [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14, 15, 16, 17, 18, 124, 130]
 
 
 @given(

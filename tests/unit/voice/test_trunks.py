@@ -8,19 +8,43 @@ from sip.simulated import SimulatedLine
 from sip.trunk import Trunk
 from tests.dialer_bench import SANDBOX
 from tests.voice_values import an_intake
-from voice.trunks import FAILURES, OPEN_S, PREPARE_MOST, TrunkDoor, choose, may_carry, none_may_show
+from voice.routing import Admin, TrunkState
+from voice.seats import Seat
+from voice.trunks import (
+    DOWN_S,
+    FAILURES,
+    FULL_S,
+    LATELY,
+    OPEN_S,
+    PREPARE_MOST,
+    RETRY_AFTER_MOST_S,
+    STOPPED_S,
+    TrunkDoor,
+    may_carry,
+)
 
 LIVE = Trunk("live", "Live", SANDBOX.uris, cps=5.0)
 CALL = an_intake(1).calls[0]
 
 
-def test_places_in_the_pace_are_evenly_spaced() -> None:
+def test_what_other_dialers_hold_is_no_room_and_one_call_asks_now_and_then() -> None:
+    door = TrunkDoor(replace(LIVE, cps=100.0, channels=10), SimulatedLine())
+
+    door.seated(Seat(True, 7), 0.0)
+    assert door.room(0.0) == 3
+    door.seated(Seat(False, 10), 0.0)
+    assert (door.room(FULL_S / 2), door.room(FULL_S)) == (0, 1)
+    door.freed()
+    door.freed()
+    assert door.room(0.0) == 2
+
+
+def test_a_pace_that_is_spent_by_others_leaves_room_for_few() -> None:
     door = TrunkDoor(LIVE, SimulatedLine())
 
-    waits = [door.turn(100.0) for _ in range(6)]
+    door.seated(Seat(True, 1, wait_s=0.3), 0.0)
 
-    assert waits == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
-    assert door.turn(200.0) == 0.0
+    assert door.room(0.0) == 2
 
 
 def test_room_is_bounded_by_lines_channels_pace_and_what_is_being_prepared() -> None:
@@ -50,6 +74,61 @@ def test_a_trunk_that_does_not_answer_rests_and_is_then_tried_with_one_call() ->
     assert door.room(FAILURES + 3 * OPEN_S) == 5
 
 
+@pytest.mark.parametrize(("asked_s", "rests_s"), [(7, 7), (86_400, RETRY_AFTER_MOST_S)])
+def test_a_trunk_that_asks_for_rest_gets_it_within_reason(asked_s: int, rests_s: float) -> None:
+    door = TrunkDoor(LIVE, SimulatedLine())
+
+    door.went("trunk_failure", 0.0, code=503, retry_after_s=asked_s)
+    door.went("user_busy", 1.0)  # was on its way; the trunk's word holds
+
+    assert "Retry-After" in door.state(rests_s - 0.1).why_down
+    assert door.room(rests_s - 0.1) == 0
+    assert door.room(rests_s) == 1
+    door.went("user_busy", rests_s)
+    assert door.room(rests_s) == 5
+
+
+@pytest.mark.parametrize(
+    ("cause", "code", "why"),
+    [("auth_failed", 401, "auth_rejected"), ("carrier_credit", 402, "no credit at the carrier")],
+)
+def test_a_trunk_that_refuses_our_login_stops_until_the_operator_or_five_minutes(
+    cause: str, code: int, why: str
+) -> None:
+    door = TrunkDoor(LIVE, SimulatedLine())
+
+    door.went(cause, 0.0, code=code)
+
+    assert door.state(STOPPED_S - 1).why_down == why
+    assert door.room(STOPPED_S) == 1
+    door.went(cause, STOPPED_S, code=code)
+    assert door.room(STOPPED_S + 1) == 0
+    door.forgive()
+    assert door.room(STOPPED_S + 1) == 5
+
+
+def test_one_forbidden_destination_stops_nothing_and_forbidden_calls_one_after_the_other_do() -> None:
+    door = TrunkDoor(LIVE, SimulatedLine())
+    for at in range(LATELY):
+        door.went("forbidden" if at % 2 else "user_busy", float(at), code=403)
+    assert (door.barred, door.room(float(LATELY)) > 0) == (False, True)
+
+    for at in range(LATELY, LATELY + 2):
+        door.went("forbidden", float(at), code=403)
+
+    assert door.barred
+    assert door.state(LATELY + 2.0).why_down == "most calls are forbidden (403)"
+
+
+def test_the_catch_all_phone_may_say_all_of_that_on_request() -> None:
+    door = TrunkDoor(replace(SANDBOX, cps=5.0), SimulatedLine())
+
+    door.went("auth_failed", 0.0, code=401)
+    door.went("trunk_failure", 0.0, code=503, retry_after_s=60)
+
+    assert door.room(0.0) > 0
+
+
 def test_failures_of_people_do_not_close_a_trunk() -> None:
     door = TrunkDoor(LIVE, SimulatedLine())
 
@@ -59,42 +138,15 @@ def test_failures_of_people_do_not_close_a_trunk() -> None:
     assert door.room(6.0) > 0
 
 
-def test_the_first_by_priority_with_room_is_chosen() -> None:
-    first = TrunkDoor(replace(SANDBOX, id="a", priority=1), SimulatedLine())
-    second = TrunkDoor(replace(SANDBOX, id="b", priority=2), SimulatedLine())
+def test_what_a_door_knows_is_what_routing_is_told() -> None:
+    door = TrunkDoor(LIVE, SimulatedLine())
+    assert door.state(0.0) == TrunkState(LIVE, Admin.ENABLED, "", 5)
 
-    assert choose((second, first), CALL, None, 0.0) is first
-    assert choose((second, first), CALL, "b", 0.0) is second
-    assert choose((second, first), CALL, "c", 0.0) is None
-    first.close("no line", 0.0)
-    assert choose((second, first), CALL, None, 0.0) is second
+    door.close("no line", 0.0)
+    assert door.state(1.0) == TrunkState(LIVE, Admin.ENABLED, "no line", 0)
+    assert door.state(DOWN_S) == TrunkState(LIVE, Admin.ENABLED, "", 1)  # one call tries again
 
-
-def test_a_trunk_is_not_chosen_for_a_caller_id_that_it_does_not_list() -> None:
-    a = TrunkDoor(replace(SANDBOX, id="a", priority=1, caller_ids=("2347080670000",)), SimulatedLine())
-    b = TrunkDoor(replace(SANDBOX, id="b", priority=2, caller_ids=("2347080670009",)), SimulatedLine())
-    of_a, of_b, of_none = (replace(CALL, from_number=one) for one in ("2347080670000", "2347080670009", "12025550199"))
-
-    assert choose((a, b), of_a, None, 0.0) is a
-    assert choose((a, b), of_b, None, 0.0) is b
-    assert choose((a, b), of_none, None, 0.0) is None
-    a.close("no line", 0.0)
-    assert choose((a, b), of_a, None, 0.0) is None
-
-
-def test_only_a_call_that_every_trunk_refuses_for_its_caller_id_is_beyond_hope() -> None:
-    a = TrunkDoor(replace(SANDBOX, id="a", caller_ids=("2347080670000",)), SimulatedLine())
-    b = TrunkDoor(replace(SANDBOX, id="b", caller_ids=("2347080670009",)), SimulatedLine())
-    anybodys = TrunkDoor(replace(SANDBOX, id="c"), SimulatedLine())
-    of_b = replace(CALL, from_number="2347080670009")
-
-    assert none_may_show((a,), of_b, None)
-    assert none_may_show((a, b), of_b, "a")
-    b.close("no line", 0.0)
-    assert not none_may_show((a, b), of_b, None)
-    assert not none_may_show((a, anybodys), of_b, None)
-    assert not none_may_show((a,), of_b, "not a trunk")
-    assert not none_may_show((), of_b, None)
+    assert TrunkDoor(LIVE, SimulatedLine(), Admin.DRAINING).state(0.0) == TrunkState(LIVE, Admin.DRAINING, "", 0)
 
 
 @pytest.mark.parametrize(

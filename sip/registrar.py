@@ -1,0 +1,78 @@
+"""The registration of a trunk, seen from its owner's side: how it stands, what changes, and its ladder.
+
+`one`: a process that does nothing else holds it. `every_line`: each line process has its own, and the worst of them is
+how the trunk stands. `Lines` makes the processes and tells what they say.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+
+from sip.events import Registered, RegistrationState, Trace
+
+LADDER_ROWS = 64  # about eight refreshes with their challenges
+_WORST_FIRST = (
+    Registered.AUTH_REJECTED,
+    Registered.UNREACHABLE,
+    Registered.TRYING,
+    Registered.YES,
+    Registered.STOPPED,
+)
+
+
+class Registrar:
+    """One for each trunk that registers; `Lines.registrar`."""
+
+    def __init__(self) -> None:
+        self.wanted = True  # what the operator said last
+        self._states: dict[int, RegistrationState] = {}  # by process
+        self._rows: deque[Trace] = deque(maxlen=LADDER_ROWS)
+        self._gone = RegistrationState(Registered.STOPPED, time.time())
+        self._wakers: set[asyncio.Event] = set()
+
+    def state(self) -> RegistrationState:
+        """How it stands now; of several, the worst."""
+        return min(self._states.values(), key=lambda one: _WORST_FIRST.index(one.state), default=self._gone)
+
+    async def watch(self) -> AsyncIterator[RegistrationState]:
+        """How it stands, then each change of it; a slow reader misses what was over meanwhile. Ends never."""
+        changed = asyncio.Event()
+        self._wakers.add(changed)
+        told: RegistrationState | None = None
+        try:
+            while True:
+                changed.clear()
+                now = self.state()
+                if now != told:
+                    told = now
+                    yield now
+                else:
+                    await changed.wait()
+        finally:
+            self._wakers.discard(changed)
+
+    def ladder(self) -> tuple[Trace, ...]:
+        """The last SIP messages of it, oldest first, credentials hidden; their `call_id` is the trunk's id."""
+        return tuple(self._rows)
+
+    # -- told by Lines
+
+    def note(self, pid: int, state: RegistrationState) -> None:
+        self._states[pid] = state
+        self._wake()
+
+    def trace(self, row: Trace) -> None:
+        self._rows.append(row)
+
+    def gone(self, pid: int, why: str) -> None:
+        """That process holds nothing any more."""
+        last = self._states.pop(pid, None)
+        if last is not None:
+            state = Registered.UNREACHABLE if self.wanted else Registered.STOPPED
+            self._gone = RegistrationState(state, time.time(), last.last_code, why or last.last_reason)
+            self._wake()
+
+    def _wake(self) -> None:
+        for changed in self._wakers:
+            changed.set()

@@ -1,0 +1,25 @@
+"""The Seats port: a channel and a place in the pace of a trunk. Its twins are in limits.py."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sip.trunk import Trunk
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """`taken` False: every channel is in use. `used`: by all dialers, ours included. `wait_s`: for our place."""
+
+    taken: bool
+    used: int
+    wait_s: float = 0.0
+
+
+class Seats(Protocol):
+    async def take(self, trunk: Trunk, call_id: str, lease_s: float) -> Seat:
+        """Raises Unavailable: then nobody knows, and the call is not dialled."""
+        ...
+
+    async def leave(self, trunk_id: str, call_id: str) -> None:
+        """Of a call that does not leave after all. Harmless when repeated."""
+        ...
