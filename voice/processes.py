@@ -17,6 +17,7 @@ from config.settings import Settings
 from messaging.accounts import STRONG_LENGTH, Mode, bootstrap_mode, is_strong
 from messaging.clock import SystemClock
 from messaging.courier import Courier
+from messaging.errors import Unavailable
 from messaging.guard import guarded_client
 from messaging.outbox import HOOK_QUEUE, queue_keys
 from messaging.queue_valkey import ValkeyQueue
@@ -38,7 +39,10 @@ from voice.phone import Listener
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
 from voice.presence import Presence
 from voice.recovery import recover
+from voice.routing import Admin
 from voice.simulating import said
+from voice.trunk_book import TrunkBook
+from voice.trunk_entry import Entry
 from voice.trunk_status import said_of_targets
 
 
@@ -121,10 +125,41 @@ async def run_dialer(settings: Settings) -> None:
         facts = _dialer_facts(dialer, lines)
         await compose.announced(stack, presence, "dialer", me, facts)
         working = asyncio.create_task(dialer.run(), name="dialer")
+        _follow_the_operator(stack, book, dialer, lines)
         tell_ready(os.environ)
         await _until_stopped(stop, working)
         dialer.stop()
         await working
+
+
+def _follow_the_operator(
+    stack: contextlib.AsyncExitStack, book: TrunkBook, dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]
+) -> None:
+    """Enable, disable and drain hold from now on. Lines are opened at the start only: so are new and changed trunks."""
+
+    async def follow() -> None:
+        async for _ in book.watch():
+            with contextlib.suppress(Unavailable):
+                entries = {entry.trunk.id: entry for entry in await book.all()}
+                admins = {trunk_id: _admin(trunk, entries.get(trunk_id)) for trunk_id, (trunk, _) in lines.items()}
+                dialer.reload(lines, admins=admins)
+
+    following = asyncio.create_task(follow(), name="trunk book")
+
+    async def leave() -> None:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+    stack.push_async_callback(leave)
+
+
+def _admin(trunk: Trunk, entry: Entry | None) -> Admin:
+    """What the operator wants of a trunk that has a line. One that left the book takes no more calls."""
+    if entry is None:
+        return Admin.ENABLED if trunk.sandbox else Admin.DISABLED  # the catch-all phone is no entry of the book
+    if not entry.trunk.enabled or entry.problem:
+        return Admin.DISABLED
+    return Admin(entry.state.value)
 
 
 async def run_courier(settings: Settings) -> None:

@@ -6,8 +6,10 @@ import io
 import re
 import socket
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx2
 import pytest
 import soundfile
 
@@ -16,6 +18,7 @@ from media.heard import compare
 from media.speech import Sound
 from tests.service import LIVE_KEY, TEST_KEY, running
 from tests.sipp import SIPP
+from tests.until import until
 
 pytestmark = [pytest.mark.sip, pytest.mark.peer]
 
@@ -50,6 +53,30 @@ async def test_a_live_key_never_reaches_the_phone_and_a_test_key_never_leaves_it
     assert (magic.status_code, magic.json()["code"]) == (422, "SANDBOX_NUMBER")
     assert stranger.status_code == 404
     assert "INVITE" not in _log(tmp_path)
+
+
+async def test_a_trunk_that_is_switched_off_takes_no_call_until_it_is_on_again(tmp_path: Path) -> None:
+    async with (
+        carrier(tmp_path) as port,
+        running(tmp_path / "data", TOCSIN_TRUNKS=_trunks(tmp_path, port)) as service,
+        service.client(LIVE_KEY) as http,
+    ):
+        due = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+        asked = asyncio.create_task(service.call(LIVE_KEY, wait_s=5, to=NUMBER, text="Disk full.", send_at=due))
+        await until(lambda: _some_call(http), 3)
+        assert (await http.post("/v1/trunks/carrier/disable")).status_code == 200
+        waiting = await asked
+        assert (await http.post("/v1/trunks/carrier/enable")).status_code == 200
+        # The stream stays open until the call has ended.
+        await http.get(f"/v1/calls/{waiting['call_id']}/events", headers={"Accept": "text/event-stream"})
+        call = (await http.get(f"/v1/calls/{waiting['call_id']}")).json()
+
+    assert waiting["status"] == "queued"
+    assert (call["status"], call["trunk_id"]) == ("completed", "carrier")
+
+
+async def _some_call(http: httpx2.AsyncClient) -> bool:
+    return bool((await http.get("/v1/calls")).json()["data"])
 
 
 def _log(folder: Path) -> str:
