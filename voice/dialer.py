@@ -42,8 +42,8 @@ class LaneState:
     holding: dict[str, Dispatch] = field(default_factory=dict)
     nudged: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def room(self, now: float) -> int:
-        return sum(door.room(now) for door in self.doors)
+    def room(self, now: float, *, campaign: bool = False) -> int:
+        return sum(door.room(now, campaign=campaign) for door in self.doors)
 
     def states(self, now: float) -> tuple[TrunkState, ...]:
         return (*(door.state(now) for door in self.doors), *self.idle)
@@ -189,18 +189,20 @@ class Dialer:
     async def _lease_for_ever(self, state: LaneState) -> None:
         while not self._stopping.is_set():
             state.nudged.clear()
-            room = state.room(self._desk.clock.monotonic())
+            now = self._desk.clock.monotonic()
+            room, for_campaigns = state.room(now), state.room(now, campaign=True)
             if room == 0:
                 await (asyncio.sleep(LOOK_S) if state.doors else _wait(state.nudged, SWEEP_S))
                 continue
             try:
-                leases = await self._desk.store.lease(state.lane, self._holder, room, self._lease_s)
+                leases = await self._desk.store.lease(state.lane, self._holder, room, self._lease_s, for_campaigns)
             except Unavailable:
                 await self._outage()
                 continue
             await self._start(state, leases)
             if not leases and not self._stopping.is_set():
-                await _wait(state.nudged, SWEEP_S)
+                # Campaigns that wait for a channel or a place are not woken by anybody.
+                await _wait(state.nudged, SWEEP_S if for_campaigns else LOOK_S)
 
     async def _start(self, state: LaneState, leases: Sequence[Lease]) -> None:
         for lease in leases:
@@ -370,7 +372,7 @@ def _door(trunk: Trunk, line: Line, admins: Mapping[str, Admin], before: TrunkDo
         return TrunkDoor(trunk, line, admin, next_at=before.next_at)
     if (before.trunk, before.line, before.admin) == (trunk, line, admin):
         return before
-    return replace(before, trunk=trunk, line=line, admin=admin, preparing=0)
+    return replace(before, trunk=trunk, line=line, admin=admin, preparing=0, preparing_campaigns=0)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -112,7 +112,7 @@ class Dispatch:
         self._timer: asyncio.TimerHandle | None = None
         self._traces: list[Trace] = []
         self._preparing = True
-        door.preparing += 1
+        door.prepares(1, campaign=lease.message.campaign)
         self.writer = CallWriter(
             desk.store,
             lease.call,
@@ -200,7 +200,8 @@ class Dispatch:
         """A channel and our turn, counted over all dialers; False when there is none, or nobody can say."""
         door, seats, clock = self._door, self._desk.store.seats, self._desk.clock
         try:
-            seat = await seats.take(door.trunk, self.call.call_id, self._lease_s)
+            campaign = self.message.campaign
+            seat = await seats.take(door.trunk, self.call.call_id, self._lease_s, campaign=campaign)
         except Unavailable:
             return False
         door.seated(seat, clock.monotonic())
@@ -305,7 +306,7 @@ class Dispatch:
     def _prepared(self) -> None:
         if self._preparing:
             self._preparing = False
-            self._door.preparing -= 1
+            self._door.prepares(-1, campaign=self.message.campaign)
 
     # -- on the line
 
