@@ -32,11 +32,15 @@ from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
 from sip.trunk_file import TrunkError, read_trunks, warn
 from sip.trunk_reading import Said
 from voice import installation
+from voice.caller_ids import caller_ids
+from voice.destinations import read_allow
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
 from voice.sealing import Sealer
 from voice.store_valkey import ValkeyCallStore
+from voice.toll_book import SHELF, TollBook
+from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 from voice.trunk_shelf import ValkeyTrunkShelf
 
@@ -153,6 +157,19 @@ def trunk_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> t
 def trunk_book(settings: Settings, redis: Redis) -> TrunkBook:
     sealer = Sealer(installation.secret_keys(settings))
     return TrunkBook(ValkeyTrunkShelf(redis, settings.store.prefix), sealer, SystemClock())
+
+
+def toll_book(settings: Settings, redis: Redis) -> TollBook:
+    return TollBook(ValkeyTrunkShelf(redis, settings.store.prefix, SHELF))
+
+
+def toll_guard(settings: Settings, book: TollBook, trunks: Callable[[], tuple[Trunk, ...]]) -> TollGuard:
+    """`trunks`: those that take calls now. Raises ValueError, when a setting is wrong."""
+
+    def ours() -> tuple[str, ...]:
+        return caller_ids(settings.account.caller_ids, trunks(), sandbox=False)
+
+    return TollGuard(book, read_allow(settings.dial.allow), ours)
 
 
 async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping[str, str] = os.environ) -> None:
