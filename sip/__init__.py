@@ -15,8 +15,10 @@ prefork.py    the prepared process they are forked from       ports.py        RT
 names.py      the addresses behind a trunk's names
 registration.py  when a REGISTER is due (pure)    registering.py  a line process does it    registrar.py  how it stands
 child.py      a line process's main loop        lastwords.py  what it writes when its parent is gone
-exchange.py   the calls in it: commands in, events out      legs.py       one call: what is due, how it ended
-engine.py     PJSIP: the only file that imports pjsua2      pjsettings.py, selfcheck.py  its settings; may it dial?
+exchange.py   the calls in it: commands in, events out      ends.py       calls that are over, and their lines
+legs.py       one call: what is due, how it ended           watcher.py    who is told what PJSIP says
+engine.py     PJSIP. It and its parts alone import pjsua2: pjcall.py, pjsound.py, pjendpoint.py, pjproblem.py
+pjsettings.py, selfcheck.py  its settings; may it dial?
 tls.py        whom we believe, why we do not      streams.py    did an INVITE have a connection to leave by? (pure)
 messages.py   what a SIP message says (pure)    quality.py  the E-model (pure)    recording.py  two sides, one WAV
 inband.py     keys heard in the sound (pure)

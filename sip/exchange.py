@@ -7,18 +7,18 @@ import time
 import wave
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Register, Stop, StopPlaying, Unregister, Why
-from sip.engine import NO_RTP_PORT, NO_SOUND_CLOCK, TOO_MANY_CALLS, Engine
+from sip.ends import Ends
+from sip.engine import Engine
 from sip.events import Answered, Dialling, Ended, Event, NoFreeLine, Origin, Phase, Pong, Ready, Ringing, Trace
 from sip.inband import InBand
-from sip.legs import RINGS_MOST, SETTLE_S, SILENT_SLOT_S, TRACE_MOST, Close, Counters, Leg
+from sip.legs import RINGS_MOST, TRACE_MOST, Close, Counters, Leg
 from sip.messages import kept
-from sip.recording import discard, join
+from sip.pjproblem import NO_RTP_PORT, NO_SOUND_CLOCK, TOO_MANY_CALLS
 from sip.registering import Registering
 from sip.setup import DIALS_PER_S_CEILING, LineSetup
-from sip.trunk import DtmfWay, Srtp
+from sip.trunk import DtmfWay
 
 PUMP_MS = 10  # while calls live: no timer of ours needs a finer grain
 PATIENCE_S = 0.5  # asleep on the pipe; a stranger's OPTIONS waits no longer
@@ -26,7 +26,6 @@ SETTLING_S = 0.1  # no call, but an unanswered INVITE or BYE is to be sent again
 COUNT_S = 1.0  # how often streams are read
 WAIT_FOR_SLOT_S = 1.0  # a dial is delayed so long by pace, or by a line about to be free; then it is refused
 BURST = 4.0  # dials that may follow each other at once
-PUBLISH_WITHIN_S = 0.5
 STOP_S = 2.0  # for BYEs to be answered
 
 _NOTHING_SENT = {
@@ -43,17 +42,13 @@ class Exchange:
         self._setup = setup
         self._events: list[Event] = []
         self._legs: dict[str, Leg] = {}  # up, for PJSIP
-        self._closing: dict[str, Leg] = {}  # over for PJSIP, not yet told
-        self._reserved: dict[str, tuple[float, Leg]] = {}  # by SIP Call-ID: told, but the line is still taken
-        self._by_sip_id: dict[str, Leg] = {}
-        self._recording: set[str] = set()  # the file is not published yet
-        self._publishing: dict[str, tuple[float, Path]] = {}
         self._waiting: deque[tuple[Dial, float]] = deque()
         self._tokens, self._refilled = BURST, time.monotonic()
         self._draining = self._stopping = False
         self._stop_by = 0.0
         self._count_at = 0.0
         self._engine = make_engine(setup, self)
+        self._ends = Ends(setup, self._engine, self._say)
         self._registering = Registering(setup, self._engine, self._say) if setup.registers else None
 
     @property
@@ -64,14 +59,14 @@ class Exchange:
 
     def patience_s(self) -> float:
         """How long the loop may sleep on its pipe before the next `pump`."""
-        if self._legs or self._closing or self._waiting or self._stopping or self._registrar_may_answer:
+        if self._busy or self._waiting or self._stopping:
             return 0.0
-        return PATIENCE_S if self._engine.is_tidy and not self._reserved else SETTLING_S
+        return PATIENCE_S if self._engine.is_tidy and not self._ends.lines_taken else SETTLING_S
 
     @property
     def stopped(self) -> bool:
         """A Stop was obeyed to the end: every BYE is answered, or two seconds have passed."""
-        over = not (self._legs or self._closing or self._recording or self._reserved or self._registrar_may_answer)
+        over = not (self._busy or self._ends.recording or self._ends.lines_taken)
         return self._stopping and (over or time.monotonic() >= self._stop_by)
 
     def obey(self, command: Command) -> None:
@@ -101,17 +96,17 @@ class Exchange:
         self._place_waiting()
         if self._registering is not None and not self._stopping:
             self._registering.turn()
-        self._engine.pump(PUMP_MS if self._legs or self._closing or self._registrar_may_answer else 0)
+        self._engine.pump(PUMP_MS if self._busy else 0)
         self._watch_messages()
         now = time.monotonic()
         for call_id in self._engine.played_out():
             self._count(self._legs[call_id], now)
             self._say(self._legs[call_id].finished(now, time.time()))
         self._tend_all(now)
-        self._publish(now)
+        self._ends.publish(now)
         self._watch_messages()  # what was sent in this turn too: an end is told after its BYE was answered
-        self._tell_ends(now)
-        if self._engine.is_tidy and not (self._legs or self._waiting or self._recording):
+        self._ends.tell(now)
+        if self._engine.is_tidy and not (self._legs or self._waiting or self._ends.recording):
             self._engine.sleep()
 
     def take(self) -> list[Event]:
@@ -126,7 +121,7 @@ class Exchange:
         told = [event for event in self._events if isinstance(event, Ended)]
         never = [_never_sent(dial, "the service stopped before it was dialled") for dial, _ in self._waiting]
         self._waiting.clear()
-        return told + never + [self._facts(leg) for leg in self._closing.values()]
+        return told + never + [self._ends.facts(leg) for leg in self._ends.closing.values()]
 
     def leave(self) -> None:
         """Let the last BYEs be answered, two seconds at most; then nothing of the library exists any more."""
@@ -143,8 +138,10 @@ class Exchange:
             self._hang_up(leg, Why.SHUTDOWN)
 
     @property
-    def _registrar_may_answer(self) -> bool:
-        return self._registering is not None and self._registering.busy
+    def _busy(self) -> bool:
+        """A call, or a registrar, may say something any moment."""
+        registering = self._registering is not None and self._registering.busy
+        return bool(self._legs or self._ends.closing) or registering
 
     # -- dialling
 
@@ -164,19 +161,19 @@ class Exchange:
 
     def _soon(self) -> bool:
         """Waiting a moment may help: a line is about to be free, or the pace allows another dial."""
-        return not (self._draining or self._stopping) and (bool(self._closing) or self._tokens < 1)
+        return not (self._draining or self._stopping) and (bool(self._ends.closing) or self._tokens < 1)
 
     def _no_room(self) -> str:
         if self._draining or self._stopping:
             return "no new calls"
-        taken = len(self._legs) + len(self._closing) + len(self._reserved)
+        taken = len(self._legs) + self._ends.lines_taken
         return "every line is busy" if taken >= self.ready.capacity else ""
 
     def _place_in_pace(self, dial: Dial) -> str:
         """Empty when it was dialled, whatever came of it; else why nothing was sent."""
         if self._tokens < 1:
             return "dialled too fast"
-        if dial.call_id in self._legs or dial.call_id in self._closing:
+        if dial.call_id in self._legs or dial.call_id in self._ends.closing:
             return "this call is being dialled already"
         self._tokens -= 1
         try:
@@ -194,19 +191,15 @@ class Exchange:
         leg.ear = InBand() if self._setup.trunk.dtmf is DtmfWay.INBAND else None
         problem = self._engine.place(leg.dial)
         if leg.close is None and problem is None:
-            self._know(leg, self._engine.sip_call_id(call_id))
+            self._ends.know(leg, self._engine.sip_call_id(call_id))
         elif leg.close is None and problem is not None:
             del self._legs[call_id]
             if problem.status in _NOTHING_SENT:
                 return _NOTHING_SENT[problem.status]
-            leg.error, leg.close = str(problem), Close(time.time(), 0, "", Origin.LOCAL)
-            self._closing[call_id] = leg
+            leg.error = str(problem)
+            self._ends.failed(leg, Close(time.time(), 0, "", Origin.LOCAL))
         self._events.append(Dialling(call_id, time.time(), leg.sip_call_id))
         return ""
-
-    def _know(self, leg: Leg, sip_call_id: str) -> None:
-        leg.sip_call_id = sip_call_id
-        self._by_sip_id[sip_call_id] = leg
 
     # -- commands on a call
 
@@ -289,15 +282,8 @@ class Exchange:
 
     def over(self, call_id: str, close: Close) -> None:
         leg = self._legs.pop(call_id, None)
-        if leg is None:
-            return
-        now = time.monotonic()
-        if not leg.sip_call_id:
-            self._know(leg, close.sip_call_id)
-        self._say(leg.stopped(close.at))
-        leg.close = close
-        leg.settle_by = now if leg.phase is Phase.SILENT else now + SETTLE_S
-        self._closing[call_id] = leg
+        if leg is not None:
+            self._ends.over(leg, close)
 
     def fault(self, call_id: str, words: str) -> None:
         leg = self._legs.get(call_id)
@@ -341,7 +327,7 @@ class Exchange:
             if problem is not None:
                 leg.error = str(problem)
             elif leg.dial.record:
-                self._recording.add(leg.dial.call_id)
+                self._ends.record(leg.dial.call_id)
         leg.prepare(now)
 
     def _speak(self, leg: Leg) -> None:
@@ -363,58 +349,13 @@ class Exchange:
         for at, seen in self._engine.messages():
             if seen.method == "REGISTER" and self._registering is not None:
                 self._registering.watch(at, seen)
-            leg = self._by_sip_id.get(seen.sip_call_id)
+            leg = self._ends.leg_of(seen.sip_call_id)
             if leg is None:
                 continue
             leg.watch(seen)
-            if self._setup.ladder and leg.traced < TRACE_MOST and seen.sip_call_id not in self._reserved:
+            if self._setup.ladder and leg.traced < TRACE_MOST and not self._ends.told(seen.sip_call_id):
                 leg.traced += 1
                 self._events.append(Trace(leg.dial.call_id, at, seen.sent, seen.peer, kept(seen.text)))
-
-    def _publish(self, now: float) -> None:
-        """The library closes a recorder on its clock's next tick, and writes the header only then: try until it did."""
-        for call_id, target in self._engine.tidy(now):
-            self._publishing[call_id] = (now + PUBLISH_WITHIN_S, target)
-        for call_id, (give_up_at, target) in list(self._publishing.items()):
-            try:
-                join(target)
-            except (OSError, EOFError, wave.Error) as error:
-                if now < give_up_at:
-                    continue
-                discard(target)
-                leg = self._closing.get(call_id)
-                if leg is not None:
-                    leg.error = f"no recording: {type(error).__name__}"
-            del self._publishing[call_id]
-            self._recording.discard(call_id)
-
-    def _tell_ends(self, now: float) -> None:
-        for call_id, leg in list(self._closing.items()):
-            self._look_back(leg)
-            if call_id in self._recording or (now < leg.settle_by and not leg.settled):
-                continue
-            del self._closing[call_id]
-            self._events.append(self._facts(leg))
-            if leg.settled:
-                self._by_sip_id.pop(leg.sip_call_id, None)
-            else:
-                self._reserved[leg.sip_call_id] = (now + SILENT_SLOT_S, leg)
-        for sip_call_id, (until, leg) in list(self._reserved.items()):
-            if leg.settled or now >= until:
-                del self._reserved[sip_call_id]
-                self._by_sip_id.pop(sip_call_id, None)
-
-    def _look_back(self, leg: Leg) -> None:
-        """What PJSIP did by itself, in its own order of callbacks."""
-        if leg.failed_to_leave and self._engine.never_left(leg.mark):
-            leg.unsent, leg.error = True, leg.error or self._engine.streams.why
-        if self._setup.trunk.srtp is Srtp.REQUIRED and leg.never_heard and not leg.encrypted:
-            leg.why, leg.error = Why.INSECURE, "answered without SRTP, which this trunk has to use"
-
-    def _facts(self, leg: Leg) -> Ended:
-        target = leg.dial.record if leg.confirmed else None
-        made = target is not None and (leg.dial.call_id in self._recording or Path(target).exists())
-        return leg.ended(target if made else None)
 
     def _say(self, event: Event | None) -> None:
         if event is not None:

@@ -4,8 +4,11 @@ It is what the trunk file says (sip/trunk_file.py) and what the API shows. A mem
 refused where it is said, never ignored here.
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+ALERT_SHARE = 0.1  # of a trunk's channels: kept for alerts unless said otherwise
 
 
 class TrunkType(StrEnum):
@@ -188,6 +191,7 @@ class Trunk:
     priority: int = 1
     channels: int = 20  # concurrent calls, over all line processes
     cps: float = 5.0  # new calls a second
+    alert_channels: int | None = None  # of `channels`, kept free of campaigns; None: a tenth
     codecs: tuple[str, ...] = ("PCMA", "PCMU")
     caller_ids: tuple[str, ...] = ()  # international digits, no plus
     auth: Credentials | None = None
@@ -216,3 +220,10 @@ class Trunk:
     daily_amount: str = ""  # decimal; empty: no limit
     max_rate: str = ""  # decimal per minute; dearer destinations do not leave here
     tags: tuple[str, ...] = ()
+
+    def channels_for(self, *, campaign: bool) -> int:
+        """Channels that such a call may use: a campaign leaves some to alerts, except on a trunk that has only one."""
+        if not campaign:
+            return self.channels
+        kept = math.ceil(self.channels * ALERT_SHARE) if self.alert_channels is None else self.alert_channels
+        return max(1, self.channels - kept)

@@ -51,6 +51,7 @@ def as_object(trunk: Trunk, *, binds_itself: bool = False) -> dict[str, Any]:
         "limits": {
             "channels": trunk.channels,
             "cps": trunk.cps,
+            "alert_channels": trunk.alert_channels,
             "daily_amount": trunk.daily_amount,
             "max_rate": trunk.max_rate,
         },

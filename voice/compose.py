@@ -25,7 +25,7 @@ from messaging.clock import SystemClock
 from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client, judge_url
 from messaging.store import connect, connect_blocking
-from sip.line import Line
+from sip.line import TrunkLine
 from sip.lines import Lines
 from sip.simulated import SimulatedLine
 from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
@@ -42,6 +42,7 @@ from voice.store_valkey import ValkeyCallStore
 from voice.toll_book import SHELF, TollBook
 from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
+from voice.trunk_entry import Entry, ManagedBy
 from voice.trunk_shelf import ValkeyTrunkShelf
 
 log = structlog.get_logger(__name__)
@@ -164,10 +165,11 @@ def toll_book(settings: Settings, redis: Redis) -> TollBook:
 
 
 def toll_guard(settings: Settings, book: TollBook, trunks: Callable[[], tuple[Trunk, ...]]) -> TollGuard:
-    """`trunks`: those that take calls now. Raises ValueError, when a setting is wrong."""
+    """`trunks`: all of them. Raises ValueError, when a setting is wrong."""
 
     def ours() -> tuple[str, ...]:
-        return caller_ids(settings.account.caller_ids, trunks(), sandbox=False)
+        known = [replace(trunk, enabled=True) for trunk in trunks()]  # one that rests closes no country
+        return caller_ids(settings.account.caller_ids, known, sandbox=False)
 
     return TollGuard(book, read_allow(settings.dial.allow), ours)
 
@@ -187,11 +189,12 @@ async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping
     await book.seal_anew()
 
 
-async def trunks(settings: Settings, book: TrunkBook) -> tuple[Trunk, ...]:
-    """Those of the book that take calls, and the catch-all phone when there is one to reach. Raises Unavailable."""
+def with_phone(settings: Settings, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The book as a dialer obeys it: the catch-all phone is no entry of it, and keeps its id."""
     phone = sandbox_trunk(settings)
-    taking = tuple(entry.trunk for entry in await book.all() if entry.takes_calls)
-    return (*taking, phone) if phone else taking
+    if phone is None:
+        return tuple(entries)
+    return (*(entry for entry in entries if entry.trunk.id != phone.id), Entry(phone, ManagedBy.SERVICE))
 
 
 def sandbox_trunk(settings: Settings) -> Trunk | None:
@@ -212,7 +215,7 @@ def sandbox_trunk(settings: Settings) -> Trunk | None:
     )
 
 
-def line_for(settings: Settings, trunk: Trunk) -> Line:
+def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
     if settings.simulate:
         return SimulatedLine(most=settings.lines.most)
     return Lines(

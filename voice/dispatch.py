@@ -115,7 +115,7 @@ class Dispatch:
         self._timer: asyncio.TimerHandle | None = None
         self._traces: list[Trace] = []
         self._preparing = True
-        door.preparing += 1
+        door.prepares(1, campaign=lease.message.campaign)
         self.writer = CallWriter(
             desk.store,
             lease.call,
@@ -203,7 +203,8 @@ class Dispatch:
         """A channel and our turn, counted over all dialers; False when there is none, or nobody can say."""
         door, seats, clock = self._door, self._desk.store.seats, self._desk.clock
         try:
-            seat = await seats.take(door.trunk, self.call.call_id, self._lease_s)
+            campaign = self.message.campaign
+            seat = await seats.take(door.trunk, self.call.call_id, self._lease_s, campaign=campaign)
         except Unavailable:
             return False
         door.seated(seat, clock.monotonic())
@@ -232,9 +233,8 @@ class Dispatch:
         if not may_carry(self._door.trunk, call):
             log.error("call and trunk do not match", call_id=call.call_id, trunk_id=self._door.trunk.id)
             return self._never(Cause.INVALID_NUMBER)
-        if refusal := self._desk.may_ring(
-            call.owner, call.to_number
-        ):  # the rules may have changed since it was accepted
+        refusal = self._desk.may_ring(call.owner, call.to_number)
+        if refusal is not None:  # the rules have changed since it was accepted
             return replace(self._never(cause_of(refusal)), detail=refusal.detail)
         return None
 
@@ -312,7 +312,7 @@ class Dispatch:
     def _prepared(self) -> None:
         if self._preparing:
             self._preparing = False
-            self._door.preparing -= 1
+            self._door.prepares(-1, campaign=self.message.campaign)
 
     # -- on the line
 

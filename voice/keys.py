@@ -72,6 +72,9 @@ class Keys:
     def due(self, owner: str, lane: Lane) -> str:
         return f"{self.base(owner)}q:{lane}:due"
 
+    def bulk(self, owner: str, lane: Lane) -> str:
+        return f"{self.base(owner)}q:{lane}:bulk"
+
     def valid(self, owner: str, lane: Lane) -> str:
         return f"{self.base(owner)}valid:{lane}"
 

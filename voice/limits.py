@@ -21,9 +21,10 @@ class ValkeySeats:
     def __init__(self, redis: Redis, keys: Keys, script: Script) -> None:
         self._redis, self._keys, self._script = redis, keys, script
 
-    async def take(self, trunk: Trunk, call_id: str, lease_s: float) -> Seat:
+    async def take(self, trunk: Trunk, call_id: str, lease_s: float, *, campaign: bool = False) -> Seat:
         keys = [self._keys.seats(trunk.id), self._keys.pace(trunk.id)]
-        args: list[str | int] = [call_id, trunk.channels, round(1_000_000 / trunk.cps), round(lease_s * 1000)]
+        channels = trunk.channels_for(campaign=campaign)
+        args: list[str | int] = [call_id, channels, round(1_000_000 / trunk.cps), round(lease_s * 1000)]
         taken, used, wait_us = await self._script(self._redis, keys, args)
         return Seat(bool(taken), used, wait_us / 1_000_000)
 
@@ -40,11 +41,11 @@ class MemorySeats:
         self._until: dict[str, dict[str, float]] = {}
         self._next: dict[str, float] = {}
 
-    async def take(self, trunk: Trunk, call_id: str, lease_s: float) -> Seat:
+    async def take(self, trunk: Trunk, call_id: str, lease_s: float, *, campaign: bool = False) -> Seat:
         now = self._now_s()
         seats = {one: until for one, until in self._until.get(trunk.id, {}).items() if until > now}
         self._until[trunk.id] = seats
-        if call_id not in seats and len(seats) >= trunk.channels:
+        if call_id not in seats and len(seats) >= trunk.channels_for(campaign=campaign):
             return Seat(False, len(seats))
         at = max(now, self._next.get(trunk.id, 0.0))
         self._next[trunk.id] = at + 1.0 / trunk.cps

@@ -91,6 +91,7 @@ class Message:
     callback_data: str | None = None
     source: str = "sendvoice"  # sendvoice | calls | TEST_CALL
     warnings: tuple[str, ...] = ()
+    campaign: bool = False  # its calls let every alert go first, and never take the channels kept for those
 
 
 @dataclass(frozen=True, slots=True)

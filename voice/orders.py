@@ -17,6 +17,7 @@ from voice.destinations import Destinations
 from voice.messages import Callback, Script
 
 RECIPIENTS_MAX = 1000  # unique numbers, as 9bits says
+ALERT_MOST = 20  # recipients: a longer message is a campaign, unless it says what it is
 AHEAD_MAX = timedelta(days=366)  # a year, also a leap year: what waits is stored so long, and a later date is a slip
 
 TRUNKS_NAMED = 20  # in one answer: enough to see a slip of the pen
@@ -75,6 +76,7 @@ class Request:
     source: str = "sendvoice"
     warnings: tuple[str, ...] = ()
     dry_run: bool = False  # render and predict; store and dial nothing
+    campaign: bool | None = None  # lets every alert go first; None: by the number of recipients
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class Order:
     trunk_id: str | None
     callbacks: tuple[Callback, ...]
     warnings: tuple[str, ...]
+    campaign: bool = False
 
 
 def judge(sender: Sender, request: Request, settings: Settings, now: datetime, rng: random.Random) -> Order:
@@ -132,6 +135,7 @@ def judge(sender: Sender, request: Request, settings: Settings, now: datetime, r
         trunk_id=trunk_id,
         callbacks=(callback,) if callback else (),
         warnings=(*request.warnings, *warnings),
+        campaign=len(numbers) > ALERT_MOST if request.campaign is None else request.campaign,
     )
 
 

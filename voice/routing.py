@@ -64,6 +64,7 @@ class TrunkState:
     admin: Admin = Admin.ENABLED
     why_down: str = ""  # empty: it is up, as far as we know
     free: int = 1  # channels
+    campaign_free: int | None = None  # of them, those that a campaign may take; None: all
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class Wanted:
     trunk_id: str | None = None
     tried: tuple[str, ...] = ()
     max_rate: Decimal | None = None
+    campaign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,15 @@ class Candidate:
 
 def wanted_by(call: Call, message: Message) -> Wanted:
     """What this call asks of a trunk."""
-    return Wanted(call.to_number, call.from_number, call.sandbox, call.call_id, message.trunk_id, call.tried)
+    return Wanted(
+        call.to_number,
+        call.from_number,
+        call.sandbox,
+        call.call_id,
+        message.trunk_id,
+        call.tried,
+        campaign=message.campaign,
+    )
 
 
 def candidates(states: Iterable[TrunkState], wanted: Wanted, now: datetime) -> tuple[Candidate, ...]:
@@ -146,7 +156,7 @@ def _objection(  # a list of rules, in the order in which a person would name th
         (state.admin is Admin.DRAINING, Skip.DRAINING, "it takes no new calls"),
         (not is_open(trunk.schedule, now), Skip.CLOSED, "its schedule says closed"),
         (bool(state.why_down), Skip.DOWN, state.why_down),
-        (state.free < 1, Skip.FULL, "none of its channels and no place in its pace is free"),
+        (_free(state, wanted) < 1, Skip.FULL, "none of its channels and no place in its pace is free"),
     )
     return next(((skip, why) for wrong, skip, why in rules if wrong), (None, ""))
 
@@ -185,6 +195,10 @@ def _may_show(trunk: Trunk, from_number: str) -> bool:
     if trunk.caller_id_policy is not CallerIdPolicy.POOL or not trunk.caller_ids:
         return True
     return from_number in trunk.caller_ids
+
+
+def _free(state: TrunkState, wanted: Wanted) -> int:
+    return state.free if state.campaign_free is None or not wanted.campaign else state.campaign_free
 
 
 def _too_dear(trunk: Trunk, wanted: Wanted) -> bool:

@@ -16,8 +16,10 @@ class Seat:
 
 
 class Seats(Protocol):
-    async def take(self, trunk: Trunk, call_id: str, lease_s: float) -> Seat:
-        """Raises Unavailable: then nobody knows, and the call is not dialled."""
+    async def take(self, trunk: Trunk, call_id: str, lease_s: float, *, campaign: bool = False) -> Seat:
+        """A call of a campaign leaves free what the trunk keeps for alerts.
+
+        Raises Unavailable: then nobody knows, and the call is not dialled."""
         ...
 
     async def leave(self, trunk_id: str, call_id: str) -> None:

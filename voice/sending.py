@@ -206,6 +206,7 @@ def intake(sender: Sender, request: Request, order: Order, receipt: Receipt, onc
         callback_data=request.callback_data,
         source=request.source,
         warnings=order.warnings,
+        campaign=order.campaign,
     )
     calls = tuple(
         _call(message, index, number, call_id, order.from_number)

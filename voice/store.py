@@ -231,9 +231,12 @@ class CallStore(Protocol):
         ...
 
     # -- the dialer writes facts
-    async def lease(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
-        """Due queued calls, oldest first, the owners in turn; each gets epoch + 1. Only queued ones, so a line is
-        needed for each; what must be ended without a line comes by `overdue`."""
+    async def lease(
+        self, lane: Lane, holder: str, most: int, lease_s: float, campaigns_most: int | None = None
+    ) -> Sequence[Lease]:
+        """Due queued calls, alerts before campaigns, oldest first, the owners in turn; each gets epoch + 1. At most
+        `campaigns_most` (None: all) of them from campaigns. Only queued ones, so a line is needed for each; what must
+        be ended without a line comes by `overdue`."""
         ...
 
     async def extend(self, lane: Lane, held: Mapping[str, str | None], lease_s: float) -> Sequence[tuple[str, Intent]]:

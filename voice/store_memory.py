@@ -129,11 +129,19 @@ class MemoryCallStore:
         return len(live)
 
     # -- the dialer writes facts
-    async def lease(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
+    async def lease(
+        self, lane: Lane, holder: str, most: int, lease_s: float, campaigns_most: int | None = None
+    ) -> Sequence[Lease]:
+        bulk = most if campaigns_most is None else campaigns_most
+        alerts = self._in_turns(lane, holder, most, lease_s, campaign=False)
+        return [*alerts, *self._in_turns(lane, holder, min(most - len(alerts), bulk), lease_s, campaign=True)]
+
+    def _in_turns(self, lane: Lane, holder: str, most: int, lease_s: float, *, campaign: bool) -> list[Lease]:
         now = self._now_s()
         queues: dict[str, list[_Held]] = {}
         for held in sorted(self._calls.values(), key=lambda one: (one.due_s, one.call.call_id)):
-            if held.lane is lane and held.call.status is Status.QUEUED and held.due_s <= now:
+            due = held.lane is lane and held.call.status is Status.QUEUED and held.due_s <= now
+            if due and self._messages[held.call.ref_id].campaign is campaign:
                 queues.setdefault(held.call.owner, []).append(held)
         taken: list[Lease] = []
         while queues and len(taken) < most:

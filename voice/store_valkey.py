@@ -114,7 +114,7 @@ class ValkeyCallStore:
                 keys.message(owner, message.ref_id),
                 keys.recipients(owner, message.ref_id),
                 keys.calls(owner),
-                keys.due(owner, lane),
+                keys.bulk(owner, lane) if message.campaign else keys.due(owner, lane),
                 keys.valid(owner, lane),
                 keys.owners(lane),
                 keys.wake(lane),
@@ -138,6 +138,7 @@ class ValkeyCallStore:
                 self._delivery_s,
                 len(intake.calls),
                 len(told),
+                "1" if message.campaign else "",
                 *chain.from_iterable(map(call_args, intake.calls, intake.events)),
                 *chain.from_iterable(delivery_args(call_id, delivery) for call_id, delivery in told),
             ],
@@ -179,8 +180,11 @@ class ValkeyCallStore:
         return int(await self._run("intend", keys, [self._keys.base(owner), intent.value, *call_ids]))
 
     # -- the dialer writes facts
-    async def lease(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
-        args = [self._keys.prefix, lane.value, holder, most, round(lease_s * 1000)]
+    async def lease(
+        self, lane: Lane, holder: str, most: int, lease_s: float, campaigns_most: int | None = None
+    ) -> Sequence[Lease]:
+        bulk = most if campaigns_most is None else campaigns_most
+        args = [self._keys.prefix, lane.value, holder, most, round(lease_s * 1000), bulk]
         return [lease_of(row) for row in await self._run("lease", [self._keys.owners(lane)], args)]
 
     async def overdue(self, lane: Lane, holder: str, most: int, lease_s: float) -> Sequence[Lease]:
@@ -194,7 +198,8 @@ class ValkeyCallStore:
 
     async def release(self, lease: Lease, delay_s: float) -> None:
         call, lane = lease.call, Lane.of(lease.call.sandbox)
-        keys = [self._keys.call(call.owner, call.call_id), self._keys.due(call.owner, lane)]
+        queue = self._keys.bulk if lease.message.campaign else self._keys.due
+        keys = [self._keys.call(call.owner, call.call_id), queue(call.owner, lane)]
         await self._run("release", keys, [call.call_id, lease.epoch, round(delay_s * 1000)])
 
     async def wait(self, lane: Lane, timeout_s: float) -> None:
@@ -231,6 +236,7 @@ class ValkeyCallStore:
                 keys.wake(lane),
                 keys.seats(before.trunk_id or ""),
                 keys.score(after.trunk_id or "", hour_of(after.end_at or after.created_at)),
+                keys.bulk(owner, lane),
             ],
             [
                 before.call_id,
@@ -395,6 +401,7 @@ class ValkeyCallStore:
             async with self._redis.pipeline(transaction=False) as reads:
                 for owner in owners:
                     reads.zcard(self._keys.due(owner, lane))
+                    reads.zcard(self._keys.bulk(owner, lane))
                 return sum(await reads.execute())
 
     async def endings(self) -> Mapping[Ended, int]:

@@ -37,7 +37,8 @@ class TrunkDoor:
     trunk: Trunk
     line: Line
     admin: Admin = Admin.ENABLED
-    preparing: int = 0
+    preparing: int = 0  # alerts between lease and INVITE
+    preparing_campaigns: int = 0  # the same, of calls that let every alert go first
     next_at: float = 0.0  # pace: the next INVITE leaves then
     open: int | None = None  # seats that nobody holds; None: not heard yet
     ask_at: float = 0.0
@@ -47,26 +48,37 @@ class TrunkDoor:
     failures: deque[float] = field(default_factory=lambda: deque(maxlen=FAILURES))
     forbidden: deque[bool] = field(default_factory=lambda: deque(maxlen=LATELY))  # was it a 403: the latest calls
 
-    def room(self, now: float) -> int:
-        """How many calls may be leased for it now."""
+    def room(self, now: float, *, campaign: bool = False) -> int:
+        """How many calls may be leased for it now. Alerts do not count what campaigns prepare: they overtake them."""
         if not self.trunk.enabled or self.admin is not Admin.ENABLED or self.down(now):
             return 0
-        capacity = self.line.capacity()
-        free = min(capacity.free, self.trunk.channels - capacity.busy) - self.preparing
-        paced = max(1, int((PREPARE_S - max(0.0, self.next_at - now)) * self.trunk.cps)) - self.preparing
-        trial = 1 - self.preparing if self.why_down else free
-        return max(0, min(free, paced, trial, self._shared(now), PREPARE_MOST - self.preparing))
+        capacity, channels = self.line.capacity(), self.trunk.channels_for(campaign=campaign)
+        preparing = self.preparing + (self.preparing_campaigns if campaign else 0)
+        free = min(capacity.free, channels - capacity.busy) - preparing
+        paced = max(1, int((PREPARE_S - max(0.0, self.next_at - now)) * self.trunk.cps)) - preparing
+        trial = 1 - self.preparing - self.preparing_campaigns if self.why_down else free
+        shared = self._shared(now, self.trunk.channels - channels, preparing)
+        return max(0, min(free, paced, trial, shared, PREPARE_MOST - preparing))
 
-    def _shared(self, now: float) -> int:
+    def _shared(self, now: float, kept: int, preparing: int) -> int:
         """What the other dialers left, as we last heard; when it was nothing, one call asks again now and then."""
         if self.open is None:
             return PREPARE_MOST
-        asking = 1 - self.preparing if now >= self.ask_at else 0
-        return max(self.open - self.preparing, asking)
+        asking = 1 - preparing if now >= self.ask_at else 0
+        return max(self.open - kept - preparing, asking)
+
+    def prepares(self, by: int, *, campaign: bool) -> None:
+        """One call more (1) or less (-1) is on its way to an INVITE."""
+        if campaign:
+            self.preparing_campaigns += by
+        else:
+            self.preparing += by
 
     def state(self, now: float) -> TrunkState:
         """As routing wants to know it."""
-        return TrunkState(self.trunk, self.admin, self.down(now), self.room(now))
+        return TrunkState(
+            self.trunk, self.admin, self.down(now), self.room(now), campaign_free=self.room(now, campaign=True)
+        )
 
     def down(self, now: float) -> str:
         """Why no call leaves by it now; empty: nothing is known against it."""

@@ -1,4 +1,4 @@
-"""The trunks that take calls, as they are now: for those parts of a process that only look."""
+"""The trunks as they are now, for those parts of a process that only look."""
 
 import asyncio
 
@@ -16,15 +16,21 @@ AGAIN_S = 1.0  # until the store answers
 
 
 class TrunksNow:
-    """While the store has not answered yet: those of the file."""
+    """`now`: those that take calls. `known`: all, whether they are switched off or not.
+
+    While the store has not answered yet: those of the file.
+    """
 
     def __init__(self, settings: Settings, book: TrunkBook) -> None:
         self._settings, self._book = settings, book
         self.now: tuple[Trunk, ...] = tuple(said.trunk for said in compose.trunk_file(settings) or ())
+        self.known = self.now
 
     async def read(self) -> None:
         """Raises Unavailable."""
-        self.now = await compose.trunks(self._settings, self._book)
+        entries = compose.with_phone(self._settings, await self._book.all())
+        self.now = tuple(entry.trunk for entry in entries if entry.takes_calls)
+        self.known = tuple(entry.trunk for entry in entries)
 
     async def keep_reading(self, *, apply_file: bool) -> None:
         """Never ends by itself. `apply_file`: first make the book say what the file says."""

@@ -664,3 +664,70 @@ async def test_the_latest_thing_heard_is_found_by_owner_number_and_call(store: C
     assert await store.heard(OWNER, None, first.call_id) == first
     assert await store.heard("other.test", None) is None
     assert await store.heard(OWNER, "12025559999") is None
+
+
+# -- alerts before campaigns
+
+
+async def test_an_alert_is_taken_before_a_campaign_that_was_there_first(store: CallStore) -> None:
+    await store.accept(an_intake(30, campaign=True))
+    await store.accept(an_intake(2, owner="other.test"))
+
+    taken = await store.lease(Lane.SANDBOX, "d", 5, 15.0)
+
+    assert [lease.call.owner for lease in taken] == ["other.test"] * 2 + ["main.test"] * 3
+    assert [lease.message.campaign for lease in taken] == [False, False, True, True, True]
+
+
+async def test_only_so_many_campaign_calls_are_taken_as_may_be(store: CallStore) -> None:
+    await store.accept(an_intake(5, campaign=True))
+    await store.accept(an_intake(1))
+
+    first = await store.lease(Lane.SANDBOX, "d", 4, 15.0, 1)
+    none = await store.lease(Lane.SANDBOX, "d", 4, 15.0, 0)
+
+    assert [lease.message.campaign for lease in first] == [False, True]
+    assert none == []
+    assert await store.queued(Lane.SANDBOX) == 6
+
+
+async def test_a_campaign_call_keeps_its_queue_through_lease_release_and_fence(store: CallStore) -> None:
+    await store.accept(an_intake(1, campaign=True))
+    lease = await one_lease(store, lease_s=0.02)
+    (lapsed,) = await until(lambda: store.lease(Lane.SANDBOX, "d", 1, 0.05))
+    await store.extend(Lane.SANDBOX, {lease.call.call_id: None}, 15.0)
+    await time_passes(0.1)
+    assert await store.lease(Lane.SANDBOX, "d", 1, 15.0) == []  # still held
+    await store.release(lapsed, 0.0)
+    (again,) = await store.lease(Lane.SANDBOX, "d", 1, 15.0)
+    _, dialing = await step(store, again, again.call, dialed())
+    assert await store.queued(Lane.SANDBOX) == 0
+    _, queued = await step(store, again, dialing, NotDialed(now()))
+    await store.release(replace(again, call=queued), 0.0)
+    await store.accept(an_intake(1))
+
+    both = await store.lease(Lane.SANDBOX, "d", 2, 15.0)
+
+    assert [one.message.campaign for one in both] == [False, True]
+    assert both[1].call.call_id == lease.call.call_id
+
+
+async def test_the_next_hop_of_a_campaign_call_lets_alerts_go_first(store: CallStore) -> None:
+    await store.accept(an_intake(1, campaign=True))
+    lease = await one_lease(store)
+    _, call = await step(store, lease, lease.call, dialed())
+    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+    await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following)
+    await store.accept(an_intake(1))
+
+    taken = await store.lease(Lane.SANDBOX, "d", 2, 15.0)
+
+    assert [one.message.campaign for one in taken] == [False, True]
+
+
+async def test_a_campaign_call_past_its_validity_is_overdue(store: CallStore) -> None:
+    await store.accept(an_intake(1, campaign=True, valid_until=now() - timedelta(seconds=1)))
+
+    (found,) = await store.overdue(Lane.SANDBOX, "d", 10, 15.0)
+
+    assert found.message.campaign

@@ -109,3 +109,13 @@ async def test_whoever_extends_its_calls_keeps_their_seats(store: CallStore) -> 
     await store.extend(Lane.SANDBOX, {over.call_id: one.id}, 15.0)  # too late: it has ended
 
     assert await taken(store, "b", trunk=one)
+
+
+async def test_a_campaign_leaves_free_what_is_kept_for_alerts(store: CallStore) -> None:
+    ten = replace(TRUNK, channels=10, alert_channels=3)
+
+    went = [(await store.seats.take(ten, f"c{n}", 15.0, campaign=True)).taken for n in range(8)]
+    alerts = [(await store.seats.take(ten, f"a{n}", 15.0)).taken for n in range(4)]
+
+    assert went == [True] * 7 + [False]
+    assert alerts == [True] * 3 + [False]

@@ -16,7 +16,7 @@ from tests.until import until
 from tests.valkey import TestValkey
 from tests.voice_values import an_intake
 from voice.messages import Outcome, Script
-from voice.store import Intake
+from voice.store import Intake, Intent
 from voice.store_valkey import ValkeyCallStore
 
 pytestmark = [
@@ -72,6 +72,35 @@ async def test_two_dialers_together_keep_the_channels_and_the_pace_of_a_trunk(
     shares = [journal.count('"t":"dialed"') for journal in journals]
     assert sum(shares) == BURST
     assert min(shares) > BURST / 10
+
+
+async def test_an_alert_goes_out_while_a_campaign_fills_the_trunk(
+    valkey: TestValkey, tmp_path: Path, ear: sipp.Ear
+) -> None:
+    store = ValkeyCallStore(valkey.redis, valkey.blocking, valkey.prefix)
+    campaign = an_intake(60, sandbox=False, owner="main.live", script=Script(repeat=10), campaign=True)
+    alert = an_intake(1, sandbox=False, owner="main.live", script=Script())
+    async with AsyncExitStack() as stack:
+        carrier = await stack.enter_async_context(sipp.Sipp(sipp.answers(ear.port), tmp_path, "-timeout", "100"))
+        await stack.enter_async_context(dialer(valkey, tmp_path / "one", carrier.port))
+        await store.accept(_elsewhere(campaign))
+        await until(lambda: _dialled(carrier, CHANNELS - 1), 30.0)
+        before = len(carrier.received("INVITE"))
+        await store.accept(_elsewhere(alert))
+        await until(lambda: _over(store, alert), 30.0)
+        await store.intend_all(campaign.message.ref_id, Intent.CANCEL)
+        await until(lambda: _over(store, campaign), 60.0)
+        invites = carrier.received("INVITE")
+    ids = [one.header("X-Call-Id") for one in invites]
+
+    assert before == CHANNELS - 1  # one in ten is kept for alerts
+    assert ids.index(alert.calls[0].call_id) == before
+    assert (await store.tally(alert.message.ref_id)).by_outcome == {Outcome.DELIVERED: 1}
+
+
+async def _dialled(carrier: sipp.Sipp, times: int) -> bool:
+    await asyncio.sleep(0.1)
+    return len(carrier.received("INVITE")) >= times
 
 
 def _elsewhere(intake: Intake) -> Intake:

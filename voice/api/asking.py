@@ -37,6 +37,7 @@ def asked(
         source=source,
         warnings=(*warnings, *_idle_callback(api, body)),
         dry_run=body.dry_run,
+        campaign=None if body.lane is None else body.lane == "campaign",
     )
 
 

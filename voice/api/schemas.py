@@ -248,6 +248,10 @@ class Spoken(Shape):
     sandbox: SandboxIn | None = None
     record: bool = Field(default=False, description="Record both directions; you must be allowed to.")
     trunk_id: TrunkId | None = None
+    lane: Literal["alert", "campaign"] | None = Field(
+        default=None,
+        description="A campaign lets every alert go first. Unless said, a request with over 20 numbers is a campaign.",
+    )
 
     @model_validator(mode="after")
     def _one_content(self) -> "Spoken":
@@ -329,6 +333,7 @@ class PlaceCallForm(Shape):
     dry_run: bool = False
     sandbox: Annotated[str, WithJsonSchema({"const": '{"press":"1"}', "description": "JSON of the object."})] = ""
     trunk_id: TrunkId = ""
+    lane: Literal["alert", "campaign"] = "alert"
 
 
 class TestCallIn(Shape):

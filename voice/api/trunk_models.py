@@ -69,6 +69,9 @@ class OptionsPing(_Part):
 class Limits(_Part):
     channels: Annotated[int, Field(ge=1, le=100_000)] | None = Field(None, description="Calls at the same time.")
     cps: Annotated[float, Field(ge=0.01, le=1000)] | None = Field(None, description="New calls a second.")
+    alert_channels: Annotated[int, Field(ge=0, le=100_000)] | None = Field(
+        None, description="Of these channels, kept free of campaigns; a tenth unless said."
+    )
     daily_amount: Amount | int | None = None
     max_rate: Amount | int | None = None
 

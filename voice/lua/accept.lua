@@ -1,9 +1,9 @@
 -- Everything one request brings, or nothing. Repeating it changes nothing and answers with the first result.
--- KEYS 1 once  2 message  3 recipients  4 calls  5 due  6 valid  7 owners  8 wake  9 owner of the message
+-- KEYS 1 once  2 message  3 recipients  4 calls  5 due or bulk  6 valid  7 owners  8 wake  9 owner of the message
 --      10 due hooks  11 wake of the hooks
 -- ARGV 1 prefix  2 owner  3 ref  4 message body  5 life_ms  6 due_ms  7 valid_ms  8 lane
 --      9 once: '' or fingerprint  10 status  11 answer  12 once key or ''  13 life of a delivery, s  14 calls  15 deliveries
---      then per call: id, body, event id, event, number; per delivery: id, event id, url, body, format, call id
+--      16 '1': a campaign, '': alerts, then per call: id, body, event id, event, number; per delivery: id, event id, url, body, format, call id
 local prefix, owner, ref, life, due_ms, valid_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6], ARGV[7]
 if ARGV[9] ~= '' then
   local first = redis.call('HMGET', KEYS[1], 'fingerprint', 'status', 'body')
@@ -22,10 +22,10 @@ end
 redis.call('HSET', KEYS[2], 'body', ARGV[4], 'total', count, 'n:pending', count, 'once', ARGV[12])
 redis.call('PEXPIRE', KEYS[2], life)
 redis.call('SET', KEYS[9], owner, 'PX', life)
-local at = 16
+local at = 17
 for _ = 1, count do
   local id, body, event_id, event, number = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  put_call(prefix, base, owner, id, body, event_id, event, ref, valid_ms, life)
+  put_call(prefix, base, owner, id, body, event_id, event, ref, valid_ms, life, ARGV[16])
   redis.call('RPUSH', KEYS[3], cjson.encode({number, 'pending', {id}}))
   redis.call('ZADD', KEYS[4], 0, id)
   redis.call('ZADD', KEYS[5], due_ms, id)

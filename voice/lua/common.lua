@@ -20,6 +20,12 @@ local function wake(key)
   redis.call('EXPIRE', key, 86400)
 end
 
+-- An account has two queues in a lane: `due` for alerts, `bulk` for campaigns. A call stands in one of them, so a
+-- change that only moves what is there may simply be made in both.
+local function queues_of(base, lane)
+  return {base .. 'q:' .. lane .. ':due', base .. 'q:' .. lane .. ':bulk'}
+end
+
 local function is_queued(status) return status == 'queued' end
 
 local function is_final(status)
@@ -27,10 +33,10 @@ local function is_final(status)
 end
 
 -- A call as it begins: queued, with its first event; whoever calls puts it into the queue.
-local function put_call(prefix, base, owner, id, body, event_id, event, ref, valid_ms, life)
+local function put_call(prefix, base, owner, id, body, event_id, event, ref, valid_ms, life, bulk)
   local key, events = base .. 'call:' .. id, base .. 'events:' .. id
   redis.call('HSET', key, 'body', body, 'status', 'queued', 'sequence', 1, 'epoch', 0, 'leases', 0, 'holder', '',
-             'intent', '', 'event', event_id, 'ref', ref, 'valid', valid_ms)
+             'intent', '', 'event', event_id, 'ref', ref, 'valid', valid_ms, 'bulk', bulk)
   redis.call('PEXPIRE', key, life)
   redis.call('RPUSH', events, event)
   redis.call('PEXPIRE', events, life)
@@ -42,7 +48,7 @@ local function take(base, owner, lane, call_id, holder, until_ms, leases)
   local key = base .. 'call:' .. call_id
   local is = redis.call('HMGET', key, 'body', 'status', 'ref', 'intent')
   if not is[1] then  -- its life is over: the queue forgets it
-    redis.call('ZREM', base .. 'q:' .. lane .. ':due', call_id)
+    for _, queue in ipairs(queues_of(base, lane)) do redis.call('ZREM', queue, call_id) end
     redis.call('ZREM', base .. 'valid:' .. lane, call_id)
     return false
   end
@@ -50,7 +56,7 @@ local function take(base, owner, lane, call_id, holder, until_ms, leases)
   local times = redis.call('HINCRBY', key, 'leases', 1)
   redis.call('HSET', key, 'holder', holder)
   if is_queued(is[2]) then
-    redis.call('ZADD', base .. 'q:' .. lane .. ':due', 'XX', until_ms, call_id)
+    for _, queue in ipairs(queues_of(base, lane)) do redis.call('ZADD', queue, 'XX', until_ms, call_id) end
   else
     redis.call('ZADD', base .. 'valid:' .. lane, 'XX', until_ms, call_id)
   end

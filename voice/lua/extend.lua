@@ -8,8 +8,8 @@ for at = 4, #ARGV, 2 do
   local base = owner and base_of(prefix, owner)
   local is = base and redis.call('HMGET', base .. 'call:' .. id, 'status', 'intent')
   if is and is[1] and not is_final(is[1]) then
-    local queue = is_queued(is[1]) and 'q:' .. lane .. ':due' or 'valid:' .. lane
-    redis.call('ZADD', base .. queue, 'XX', until_ms, id)
+    local held = is_queued(is[1]) and queues_of(base, lane) or {base .. 'valid:' .. lane}
+    for _, key in ipairs(held) do redis.call('ZADD', key, 'XX', until_ms, id) end
     if ARGV[at + 1] ~= '' then  -- one that was queued again has left its seat; one in progress cannot be without
       local seats = prefix .. 'seats:' .. ARGV[at + 1]
       if not is_queued(is[1]) or redis.call('ZSCORE', seats, id) then redis.call('ZADD', seats, until_ms, id) end

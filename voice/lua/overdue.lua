@@ -13,7 +13,8 @@ for _, owner in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
     local is = redis.call('HMGET', base .. 'call:' .. id, 'status', 'holder')
     local must_end
     if is_queued(is[1]) then
-      local due = tonumber(redis.call('ZSCORE', base .. 'q:' .. lane .. ':due', id) or 0)
+      local due = 0
+      for _, queue in ipairs(queues_of(base, lane)) do due = tonumber(redis.call('ZSCORE', queue, id) or due) end
       must_end = is[2] == '' or due <= now
     else
       must_end = ripe[at + 1] + ARGV[6] <= now

@@ -140,13 +140,13 @@ def test_failures_of_people_do_not_close_a_trunk() -> None:
 
 def test_what_a_door_knows_is_what_routing_is_told() -> None:
     door = TrunkDoor(LIVE, SimulatedLine())
-    assert door.state(0.0) == TrunkState(LIVE, Admin.ENABLED, "", 5)
+    assert door.state(0.0) == TrunkState(LIVE, Admin.ENABLED, "", 5, 5)
 
     door.close("no line", 0.0)
-    assert door.state(1.0) == TrunkState(LIVE, Admin.ENABLED, "no line", 0)
-    assert door.state(DOWN_S) == TrunkState(LIVE, Admin.ENABLED, "", 1)  # one call tries again
+    assert door.state(1.0) == TrunkState(LIVE, Admin.ENABLED, "no line", 0, 0)
+    assert door.state(DOWN_S) == TrunkState(LIVE, Admin.ENABLED, "", 1, 1)  # one call tries again
 
-    assert TrunkDoor(LIVE, SimulatedLine(), Admin.DRAINING).state(0.0) == TrunkState(LIVE, Admin.DRAINING, "", 0)
+    assert TrunkDoor(LIVE, SimulatedLine(), Admin.DRAINING).state(0.0) == TrunkState(LIVE, Admin.DRAINING, "", 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -166,3 +166,27 @@ def test_the_last_gate(owner: str, sandbox: bool, number: str, on_sandbox: bool,
     call = replace(CALL, owner=owner, sandbox=sandbox, to_number=number)
 
     assert (may_carry(SANDBOX, call), may_carry(LIVE, call)) == (on_sandbox, on_live)
+
+
+def test_what_a_campaign_prepares_and_takes_does_not_keep_an_alert_waiting() -> None:
+    door = TrunkDoor(replace(LIVE, channels=10, cps=1.0), SimulatedLine(most=10))
+
+    door.prepares(1, campaign=True)
+    assert (door.room(0.0, campaign=True), door.room(0.0)) == (0, 1)  # one a second, and it may be rendering for ten
+
+    door.prepares(-1, campaign=True)
+    door.seated(Seat(True, 9), 0.0)  # all but the tenth
+    assert (door.room(5.0, campaign=True), door.room(5.0)) == (1, 1)  # it may ask whether one is free …
+    door.seated(Seat(False, 9), 5.0)
+    assert (door.room(5.0, campaign=True), door.room(5.0)) == (0, 1)
+
+
+def test_a_trunk_keeps_a_tenth_for_alerts_unless_said_otherwise() -> None:
+    kept = [
+        trunk.channels - trunk.channels_for(campaign=True)
+        for trunk in (replace(LIVE, channels=n) for n in (1, 2, 10, 11, 48))
+    ]
+
+    assert kept == [0, 1, 1, 2, 5]
+    assert replace(LIVE, channels=5, alert_channels=0).channels_for(campaign=True) == 5
+    assert replace(LIVE, channels=5, alert_channels=9).channels_for(campaign=True) == 1

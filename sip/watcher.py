@@ -1,0 +1,29 @@
+"""Who is told what happened in the engine: plain values, on the loop's thread."""
+
+from typing import Protocol
+
+from sip.legs import Close, Counters
+
+
+class Watcher(Protocol):
+    """Told inside `pump` or inside a call into the engine."""
+
+    def trying(self, call_id: str) -> None: ...
+
+    def ringing(self, call_id: str, code: int, early_media: bool) -> None: ...
+
+    def answered(self, call_id: str, codec: str) -> None: ...
+
+    def media(self, call_id: str) -> None: ...
+
+    def pressed(self, call_id: str, digit: str, method: str) -> None: ...
+
+    def stream_over(self, call_id: str, counters: Counters) -> None: ...
+
+    def over(self, call_id: str, close: Close) -> None: ...
+
+    def fault(self, call_id: str, words: str) -> None: ...
+
+    def registration(self, code: int, reason: str, expires_s: int, retry_after_s: int | None) -> None:
+        """Code 0: our own stack gave up, and why. `expires_s` 0: taken back."""
+        ...
