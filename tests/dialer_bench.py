@@ -21,6 +21,7 @@ from voice.calls import Call
 from voice.dialer import Dialer
 from voice.dispatch import Desk
 from voice.journal import Journal
+from voice.routing import TrunkState
 from voice.store import CallStore, Intake
 
 SANDBOX = Trunk("sandbox", "Sandbox", (TrunkUri("127.0.0.1", 5070),), sandbox=True, channels=50, cps=200.0)
@@ -123,7 +124,7 @@ class Bench:
         self.journal = Journal(directory / "journal", self.clock)
         self.desk = Desk(self.store, self.prompts, self.journal, self.clock, heard_pct=80, recordings=directory / "rec")
         self.lines = lines
-        self.idle: tuple[Trunk, ...] = ()
+        self.idle: tuple[TrunkState, ...] = ()
 
     def dialer(self, *, lease_s: float = 15.0, drain_s: float = 10.0) -> Dialer:
         return Dialer(self.desk, self.lines, idle=self.idle, holder="bench", lease_s=lease_s, drain_s=drain_s)

@@ -25,7 +25,7 @@ from messaging.clock import SystemClock
 from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client, judge_url
 from messaging.store import connect, connect_blocking
-from sip.line import Line
+from sip.line import TrunkLine
 from sip.lines import Lines
 from sip.simulated import SimulatedLine
 from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
@@ -38,6 +38,7 @@ from voice.retention import keep_sweeping, remove_older
 from voice.sealing import Sealer
 from voice.store_valkey import ValkeyCallStore
 from voice.trunk_book import TrunkBook
+from voice.trunk_entry import Entry, ManagedBy
 from voice.trunk_shelf import ValkeyTrunkShelf
 
 log = structlog.get_logger(__name__)
@@ -177,6 +178,14 @@ async def trunks(settings: Settings, book: TrunkBook) -> tuple[Trunk, ...]:
     return (*taking, phone) if phone else taking
 
 
+def with_phone(settings: Settings, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The book as a dialer obeys it: the catch-all phone is no entry of it, and keeps its id."""
+    phone = sandbox_trunk(settings)
+    if phone is None:
+        return tuple(entries)
+    return (*(entry for entry in entries if entry.trunk.id != phone.id), Entry(phone, ManagedBy.SERVICE))
+
+
 def sandbox_trunk(settings: Settings) -> Trunk | None:
     """The way to the catch-all phone."""
     if not settings.sandbox.enabled or (not settings.sandbox.sip_port and not settings.simulate):
@@ -195,7 +204,7 @@ def sandbox_trunk(settings: Settings) -> Trunk | None:
     )
 
 
-def line_for(settings: Settings, trunk: Trunk) -> Line:
+def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
     if settings.simulate:
         return SimulatedLine(most=settings.lines.most)
     return Lines(

@@ -42,7 +42,8 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await store.save_trace(done.call_id, "[]")
         await store.save_heard(Heard(done.call_id, done.to_number, 1.0, None, None, "", None, now()))
         await bench.reaches(await bench.call("12025550102"), "call.ringing")
-        await bench.call(trunk_id="nowhere")  # waits
+        for campaign in (False, True):
+            await bench.call(trunk_id="nowhere", campaign=campaign)  # waits
         presence = Presence(valkey.redis, valkey.prefix, SystemClock())
         await presence.started("dialer")
         await presence.announce("dialer", "here:1", {})
