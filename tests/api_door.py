@@ -24,6 +24,7 @@ from voice.compose import media_refusal
 from voice.messages import Outcome
 from voice.orders import LiveTrunk
 from voice.sealing import Sealer
+from voice.selftest_board import MemorySelfTests
 from voice.sending import Sending
 from voice.store import Lane
 from voice.store_memory import MemoryCallStore
@@ -148,6 +149,7 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         live_trunks=lambda: {"carrier": LiveTrunk(), "old": LiveTrunk(False)},
         chaos=MemoryChaos(),
         trunks=TrunkBook(MemoryTrunkShelf(), Sealer(["k" * 32]), clock, lambda _: "10.0.0.5"),
+        self_tests=MemorySelfTests(),
         sandbox_trunk=SANDBOX,
         magic=({"number": "12025550101", "does": "486 Busy"},),
         version="1.2.3",

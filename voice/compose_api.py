@@ -70,6 +70,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         live_trunks=lambda: {t.id: LiveTrunk(t.enabled, t.caller_ids) for t in trunks.now if not t.sandbox},
         chaos=ValkeyChaos(redis, blocking, settings.store.prefix),
         trunks=book,
+        self_tests=compose.self_tests(settings, redis, blocking),
         sandbox_trunk=compose.sandbox_trunk(settings),
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks.now, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),

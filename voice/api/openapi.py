@@ -25,7 +25,7 @@ from messaging.errors import (
     UnsupportedMediaType,
 )
 from messaging.http import JSON, PROBLEM, problem
-from voice.api import replies, schemas, trunk_models
+from voice.api import replies, schemas, selftest_models, trunk_models
 from voice.api.reading import FORM
 
 REF = "#/components/schemas/{model}"
@@ -96,6 +96,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     trunk_models.TrunkOut,
     trunk_models.TrunksOut,
     trunk_models.PlanOut,
+    selftest_models.SelfTestIn,
+    selftest_models.SelfTestOut,
     replies.Problem,
     replies.SendVoiceOut,
     replies.MessageOut,

@@ -25,6 +25,8 @@ from voice.chaos import ChaosBoard
 from voice.messages import Callback, CallbackFormat
 from voice.orders import LiveTrunk
 from voice.routing import TrunkState
+from voice.selftest import MayRing, anybody
+from voice.selftest_board import SelfTestBoard
 from voice.sending import Sender, Sending
 from voice.store import CallStore
 from voice.trunk_book import TrunkBook
@@ -119,6 +121,8 @@ class Api:
     live_trunks: Callable[[], Mapping[str, LiveTrunk]]  # where live calls may leave, by id
     chaos: ChaosBoard  # what trouble the catch-all phone was told to make
     trunks: TrunkBook
+    self_tests: SelfTestBoard
+    may_ring: MayRing = anybody  # of a trunk's self-test, with a live key
     sandbox_trunk: Trunk | None = None  # the way to the catch-all phone: no entry of the book
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
