@@ -46,7 +46,7 @@ TestId = Annotated[
         examples=["test_01K0ABCDEFGHJKMNPQRSTVWXYZ"],
     ),
 ]
-_BODY = takes(SelfTestIn, {"with a call": {"to": "12025550100"}, "without": {}})
+_BODY = takes(SelfTestIn, {"with a call": {"to": "12025550100"}})
 _ANSWERS = {
     202: ("Asked, or still under way when the time of `Prefer: wait` was up.", as_json(SelfTestOut)),
     200: ("`Prefer: wait`: the finished test.", as_json(SelfTestOut)),
