@@ -11,7 +11,7 @@ from pathlib import Path
 from sip.commands import Why
 from sip.engine import Engine
 from sip.events import Ended, Event, Phase
-from sip.legs import SETTLE_S, SILENT_SLOT_S, Close, Leg
+from sip.legs import SILENT_SLOT_S, Close, Leg
 from sip.recording import discard, join
 from sip.setup import LineSetup
 from sip.trunk import Srtp
@@ -66,7 +66,7 @@ class Ends:
         if played is not None:
             self._say(played)
         leg.close = close
-        leg.settle_by = now if leg.phase is Phase.SILENT else now + SETTLE_S
+        leg.settle_by = now if leg.phase is Phase.SILENT else now + self._setup.settle_s
         self.closing[leg.dial.call_id] = leg
 
     def publish(self, now: float) -> None:

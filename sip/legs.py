@@ -13,7 +13,6 @@ from sip.messages import Answer, Seen, read_answer, reason_of
 from sip.quality import PACKET_MS, loss_pct, milliseconds, mos
 
 TAIL_S = 0.2  # the receiver's jitter buffer still holds the end of the message when we have sent it
-SETTLE_S = 0.5  # how long an `Ended` waits for the answer to our BYE or CANCEL, so that the ladder is whole
 SILENT_SLOT_S = 32.0  # RFC 3261 timer B: an INVITE without any answer is sent again and again for so long
 TRACE_MOST = 64  # messages kept per call; a normal call has ten
 DIGITS_MOST = 64

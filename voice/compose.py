@@ -25,6 +25,7 @@ from messaging.clock import SystemClock
 from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client, judge_url
 from messaging.store import connect, connect_blocking
+from sip.events import RegistrationState
 from sip.line import TrunkLine
 from sip.lines import Lines
 from sip.simulated import SimulatedLine
@@ -38,6 +39,12 @@ from voice.preflight import naming, store_answers
 from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
 from voice.sealing import Sealer
+from voice.selftest import MayRing
+from voice.selftest_board import ValkeySelfTests
+from voice.selftest_call import SETTLE_S
+from voice.selftest_desk import SelfTestDesk
+from voice.selftest_run import PHONE_S
+from voice.selftest_run import Bench as SelfTestBench
 from voice.store_valkey import ValkeyCallStore
 from voice.toll_book import SHELF, TollBook
 from voice.toll_guard import TollGuard
@@ -226,6 +233,38 @@ def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
         idle_s=settings.lines.idle_s,
         ladder=settings.lines.ladder,
     )
+
+
+def self_tests(settings: Settings, redis: Redis, blocking: Redis) -> ValkeySelfTests:
+    return ValkeySelfTests(redis, blocking, settings.store.prefix)
+
+
+def self_test_desk(
+    settings: Settings,
+    board: ValkeySelfTests,
+    book: TrunkBook,
+    open_lines: Callable[[], Mapping[str, tuple[Trunk, TrunkLine]]],
+    may_ring: MayRing,
+) -> SelfTestDesk:
+    """`open_lines`: those that this dialer has for calls; a test has its own, and only asks how they are registered."""
+
+    async def find(trunk_id: str) -> Entry:
+        phone = sandbox_trunk(settings)
+        return Entry(phone, ManagedBy.SERVICE) if phone and phone.id == trunk_id else await book.get(trunk_id)
+
+    def lines_for(trunk: Trunk, folder: Path) -> Lines:
+        rtp_base = settings.lines.rtp_base if not trunk.sandbox else 0
+        return Lines(trunk, most=1, journal_dir=folder, rtp_base=rtp_base, settle_s=SETTLE_S)
+
+    def held(trunk_id: str) -> RegistrationState | None:
+        _, line = open_lines().get(trunk_id, (None, None))
+        return line.registrar.state() if line and line.registrar else None
+
+    async def heard(test_id: str) -> str | None:
+        return await board.keys(test_id, PHONE_S)
+
+    bench = None if settings.simulate else SelfTestBench(lines_for, held, heard)
+    return SelfTestDesk(board, find, bench, SystemClock(), may_ring=may_ring)
 
 
 async def probe_lines(settings: Settings) -> str:

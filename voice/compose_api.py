@@ -74,6 +74,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         trunks=book,
         tolls=tolls,
         guard=guard,
+        self_tests=compose.self_tests(settings, redis, blocking),
         sandbox_trunk=compose.sandbox_trunk(settings),
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks.now, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),

@@ -99,6 +99,7 @@ ERROR_HOMES = (
     "messaging.guard",
     "messaging.numbers",
     "voice.destinations",
+    "voice.selftest",
     "voice.trunk_entry",
 )
 """Where ServiceError and its subclasses are defined; a test finds the ones that are missing here."""

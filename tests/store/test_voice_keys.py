@@ -10,6 +10,8 @@ from tests.valkey import TestValkey
 from tests.voice_values import HOOK, now
 from voice.chaos import ValkeyChaos
 from voice.presence import Presence
+from voice.selftest import TrunkTest
+from voice.selftest_board import ValkeySelfTests
 from voice.store import Heard, Once
 from voice.store_valkey import ValkeyCallStore
 from voice.toll_book import SHELF, TollBook
@@ -52,6 +54,9 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await ValkeyChaos(valkey.redis, valkey.blocking, valkey.prefix).declare(Chaos(busy_pct=1))
         await ValkeyTrunkShelf(valkey.redis, valkey.prefix).write(0, {"lagos-1": "{}"})
         await TollBook(ValkeyTrunkShelf(valkey.redis, valkey.prefix, SHELF)).set_allow("main.live", ("gb",))
+        tests = ValkeySelfTests(valkey.redis, valkey.blocking, valkey.prefix)
+        await tests.ask(TrunkTest("test_1", "lagos-1", "main.live", "key_1", False, now()))
+        await tests.tell_keys("test_1", "5")
         names = [key async for key in valkey.redis.scan_iter(match=f"{valkey.prefix}*", count=1000)]
         found = {key.removeprefix(valkey.prefix): await valkey.redis.ttl(key) for key in names}
     await line.aclose()

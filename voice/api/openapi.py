@@ -25,7 +25,7 @@ from messaging.errors import (
     UnsupportedMediaType,
 )
 from messaging.http import JSON, PROBLEM, problem
-from voice.api import replies, schemas, toll_models, trunk_models
+from voice.api import replies, schemas, selftest_models, toll_models, trunk_models
 from voice.api.reading import FORM
 
 REF = "#/components/schemas/{model}"
@@ -99,6 +99,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     trunk_models.PlanOut,
     toll_models.PermissionsIn,
     toll_models.PermissionsOut,
+    selftest_models.SelfTestIn,
+    selftest_models.SelfTestOut,
     replies.Problem,
     replies.SendVoiceOut,
     replies.MessageOut,

@@ -25,6 +25,7 @@ from voice.chaos import ChaosBoard
 from voice.messages import Callback, CallbackFormat
 from voice.orders import LiveTrunk
 from voice.routing import TrunkState
+from voice.selftest_board import SelfTestBoard
 from voice.sending import Sender, Sending
 from voice.store import CallStore
 from voice.toll_book import TollBook
@@ -123,6 +124,7 @@ class Api:
     trunks: TrunkBook
     tolls: TollBook
     guard: TollGuard  # may this account ring that number?
+    self_tests: SelfTestBoard
     sandbox_trunk: Trunk | None = None  # the way to the catch-all phone: no entry of the book
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()

@@ -355,6 +355,26 @@ def trunk_status(
     raise typer.Exit(run_status(trunk_id, url, api_key, file, as_json=as_json))
 
 
+@trunk.command("check")
+def trunk_check(
+    trunk_id: Annotated[str, typer.Argument(metavar="ID", help="As `tocsin trunk list` shows it.")],
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    to: Annotated[str | None, typer.Option(help="A number to ring; the sandbox rings its own phone.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="One of the trunk's caller ids.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try every step of a trunk, and say what to mend.
+
+    DNS, connect, TLS, OPTIONS, REGISTER; with a number also INVITE, RTP both
+    ways, DTMF, BYE. Also for a trunk that is disabled. Exit 0: it works.
+    14: the step that is named does not. 15: no sound comes back.
+    """
+    from voice.cli.selftest import run_check
+
+    raise typer.Exit(run_check(trunk_id, to, from_, url, api_key, as_json=as_json))
+
+
 Where = Annotated[list[str], typer.Argument(metavar="WHERE…", help="Countries (gb) and prefixes (4420).")]
 
 
