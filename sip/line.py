@@ -10,6 +10,7 @@ from typing import Protocol
 
 from sip.commands import AfterScript, Dial, Why
 from sip.events import LineEvent
+from sip.registrar import Registrar
 
 
 class LineError(Exception):
@@ -68,4 +69,29 @@ class Line(Protocol):
 
     async def aclose(self) -> None:
         """BYE to every call, bounded (a few seconds); each leg still gets its `Ended`."""
+        ...
+
+
+class TrunkLine(Line, Protocol):
+    """The lines of one trunk, as its keeper sees them: started once, and registered while that is wanted."""
+
+    @property
+    def registrar(self) -> Registrar | None:
+        """None: this trunk does not register."""
+        ...
+
+    async def start(self) -> None:
+        """Raises LinesDown, and leaves nothing behind."""
+        ...
+
+    def register(self) -> None:
+        """Register, and keep it so; also after a refused login."""
+        ...
+
+    def unregister(self) -> None:
+        """Take the registration back until `register`."""
+        ...
+
+    async def sign_off(self) -> None:
+        """Take it back for good; returns when the registrar knows, or has not answered in time."""
         ...

@@ -77,6 +77,7 @@ class Lines:
         self._processes: list[LineProcess] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = self._closing = False
+        self._signed_off = asyncio.Event()
         self._call_ended = asyncio.Event()
         self._deaths = 0
         self._not_before = 0.0
@@ -128,24 +129,31 @@ class Lines:
         raise why_not
 
     async def drain(self) -> None:
-        """No new dials; returns when the last call has ended."""
+        """No new dials; returns when the last call has ended. Processes without one leave at once, with their ports."""
         self._draining = True
         for process in self._processes:
             process.send(Drain())
+            self._let_go(process)
         while any(process.legs for process in self._processes):
             self._call_ended.clear()
             await self._call_ended.wait()
+
+    async def sign_off(self) -> None:
+        """Take the registration back for good; returns when the registrar knows, or has not answered in time.
+
+        Whoever registers the same user anew waits for it: a registrar that keeps one contact for each user would take
+        the end of the old one for the end of the new one.
+        """
+        self._signed_off.set()
+        self.unregister()
+        if self._registering is not None and not self._registering.is_closed:
+            await _closed_in_time([self._registering])
 
     async def aclose(self) -> None:
         """BYE to every call, then the end of every process. About six seconds at worst; usually some milliseconds."""
         self._closing = True
         processes = self._everybody()
-        for process in processes:
-            process.stop()
-        if not await _all_closed(processes, CLOSE_WITHIN_S):
-            for process in processes:
-                process.kill(signal.SIGKILL)
-            await _all_closed(processes, KILLED_WITHIN_S)
+        await _closed_in_time(processes)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -226,10 +234,12 @@ class Lines:
     async def _keep_registering(self) -> None:
         """The process that holds the registration of the trunk; its successor comes later each time."""
         loop, deaths = asyncio.get_running_loop(), 0
-        while not self._closing:
+        while not (self._closing or self._signed_off.is_set()):
             began = loop.time()
             try:
                 await self._prepare()
+                if self._signed_off.is_set():
+                    return
                 process = self._registering = self._new_process(1, registers=True)
                 await process.closed()
                 if self.registrar is not None:
@@ -310,6 +320,13 @@ class Lines:
             if self.registrar is not None:
                 self.registrar.gone(process.pid, "")
             self._bury(process)
+        elif self._draining and not process.is_closed:
+            self._let_go(process)
+
+    def _let_go(self, process: LineProcess) -> None:
+        """Of a pool that drains: what has no call is not needed any more."""
+        if not (process.taken or process.leaving or process is self._registering):
+            process.stop()
 
     def _bury(self, process: LineProcess) -> None:
         """Its successor comes at once the first time, later each time."""
@@ -371,6 +388,16 @@ class Lines:
         proxy = self._trunk.outbound_proxy
         address = await self._names.address_of(f"sip:{proxy}" if proxy else command.uri)
         return None if address is None else replace(command, route=address or None)
+
+
+async def _closed_in_time(processes: list[LineProcess]) -> None:
+    """Ask them to leave, and end those that do not."""
+    for process in processes:
+        process.stop()
+    if not await _all_closed(processes, CLOSE_WITHIN_S):
+        for process in processes:
+            process.kill(signal.SIGKILL)
+        await _all_closed(processes, KILLED_WITHIN_S)
 
 
 async def _all_closed(processes: list[LineProcess], within_s: float) -> bool:

@@ -17,6 +17,7 @@ from sip.events import Answered, Ended, LineEvent, Origin, Phase, Ringing
 from sip.legs import Close, Counters, Leg
 from sip.line import Capacity, LineError, NoFreeLine
 from sip.messages import Answer
+from sip.registrar import Registrar
 from sip.sandbox.scripts import OVERRIDE_HEADER
 from sip.setup import SILENT_S
 
@@ -62,6 +63,18 @@ class SimulatedLine:
         for leg in list(self._legs.values()):
             await leg.hang_up(Why.SHUTDOWN)
         await self.drain()
+
+    # -- as Lines, where there is nothing to start and nobody to register with
+
+    registrar: Registrar | None = None
+
+    async def start(self) -> None: ...
+
+    def register(self) -> None: ...
+
+    def unregister(self) -> None: ...
+
+    async def sign_off(self) -> None: ...
 
     def lose(self, call_id: str) -> None:
         """The line process that carries this call dies: every call on it ends lost, and no other."""

@@ -12,15 +12,18 @@ from media.prompt import Prompt
 from media.speech import SpeechError
 from messaging.clock import Clock, SystemClock
 from messaging.errors import Unavailable
+from messaging.numbers import NumberError
 from sip.commands import Dial
 from sip.line import Line, NoFreeLine
 from sip.simulated import SimulatedLeg, SimulatedLine
 from sip.trunk import Trunk, TrunkUri
+from tests.until import until
 from tests.voice_values import an_intake
 from voice.calls import Call
 from voice.dialer import Dialer
 from voice.dispatch import Desk
 from voice.journal import Journal
+from voice.routing import TrunkState
 from voice.store import CallStore, Intake
 
 SANDBOX = Trunk("sandbox", "Sandbox", (TrunkUri("127.0.0.1", 5070),), sandbox=True, channels=50, cps=200.0)
@@ -121,9 +124,13 @@ class Bench:
         self.prompts = Prompts(directory)
         self.clock = clock or SystemClock()
         self.journal = Journal(directory / "journal", self.clock)
-        self.desk = Desk(self.store, self.prompts, self.journal, self.clock, heard_pct=80, recordings=directory / "rec")
+        self.refused: dict[str, NumberError] = {}  # number -> why it is not called
+        self.desk = Desk(
+            self.store, self.prompts, self.journal, self.clock,
+            heard_pct=80, recordings=directory / "rec", may_ring=lambda _, number: self.refused.get(number),
+        )  # fmt: skip
         self.lines = lines
-        self.idle: tuple[Trunk, ...] = ()
+        self.idle: tuple[TrunkState, ...] = ()
 
     def dialer(self, *, lease_s: float = 15.0, drain_s: float = 10.0) -> Dialer:
         return Dialer(self.desk, self.lines, idle=self.idle, holder="bench", lease_s=lease_s, drain_s=drain_s)
@@ -160,6 +167,10 @@ class Bench:
         assert call is not None
         assert call.status.is_final
         return call
+
+    async def until_rendering(self) -> None:
+        """Somebody waits for audio."""
+        await until(lambda: self.prompts.asked > 0)
 
     async def reaches(self, intake: Intake, event_type: str) -> None:
         async with asyncio.timeout(20.0):

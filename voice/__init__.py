@@ -20,9 +20,13 @@ serve.py      one process of each, supervised                   roles.py     how
 figures.py    the operator's numbers, counted at scrape
 chaos.py      what trouble the catch-all phone was told to make
 trunk_book.py the trunks of the service, for all its processes    trunk_shelf.py  where they lie: Valkey, and its twin
+trunk_lines.py    the lines of a dialer's trunks, hot             dialer_facts.py  what a dialer says of itself
 trunk_entry.py  one of them, and the errors about it            trunk_plan.py   what a file would change (pure)
 sealing.py    secrets at rest
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
+destinations.py  where an account may call (pure)
+toll_book.py  the rules of each account, for all processes    toll_guard.py  may this account ring that number?
+trunks_now.py the trunks as they are, for who only looks
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
 simulating.py which way a call would take (pure)
 health.py     is a trunk there: N misses, M answers

@@ -25,19 +25,24 @@ from messaging.clock import SystemClock
 from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client, judge_url
 from messaging.store import connect, connect_blocking
-from sip.line import Line
+from sip.line import TrunkLine
 from sip.lines import Lines
 from sip.simulated import SimulatedLine
 from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
 from sip.trunk_file import TrunkError, read_trunks, warn
 from sip.trunk_reading import Said
 from voice import installation
+from voice.caller_ids import caller_ids
+from voice.destinations import read_allow
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
 from voice.sealing import Sealer
 from voice.store_valkey import ValkeyCallStore
+from voice.toll_book import SHELF, TollBook
+from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
+from voice.trunk_entry import Entry, ManagedBy
 from voice.trunk_shelf import ValkeyTrunkShelf
 
 log = structlog.get_logger(__name__)
@@ -155,6 +160,20 @@ def trunk_book(settings: Settings, redis: Redis) -> TrunkBook:
     return TrunkBook(ValkeyTrunkShelf(redis, settings.store.prefix), sealer, SystemClock())
 
 
+def toll_book(settings: Settings, redis: Redis) -> TollBook:
+    return TollBook(ValkeyTrunkShelf(redis, settings.store.prefix, SHELF))
+
+
+def toll_guard(settings: Settings, book: TollBook, trunks: Callable[[], tuple[Trunk, ...]]) -> TollGuard:
+    """`trunks`: all of them. Raises ValueError, when a setting is wrong."""
+
+    def ours() -> tuple[str, ...]:
+        known = [replace(trunk, enabled=True) for trunk in trunks()]  # one that rests closes no country
+        return caller_ids(settings.account.caller_ids, known, sandbox=False)
+
+    return TollGuard(book, read_allow(settings.dial.allow), ours)
+
+
 async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping[str, str] = os.environ) -> None:
     """Make the book say what the file says, at each start of a process that reads it; harmless to repeat.
 
@@ -170,11 +189,12 @@ async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping
     await book.seal_anew()
 
 
-async def trunks(settings: Settings, book: TrunkBook) -> tuple[Trunk, ...]:
-    """Those of the book that take calls, and the catch-all phone when there is one to reach. Raises Unavailable."""
+def with_phone(settings: Settings, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+    """The book as a dialer obeys it: the catch-all phone is no entry of it, and keeps its id."""
     phone = sandbox_trunk(settings)
-    taking = tuple(entry.trunk for entry in await book.all() if entry.takes_calls)
-    return (*taking, phone) if phone else taking
+    if phone is None:
+        return tuple(entries)
+    return (*(entry for entry in entries if entry.trunk.id != phone.id), Entry(phone, ManagedBy.SERVICE))
 
 
 def sandbox_trunk(settings: Settings) -> Trunk | None:
@@ -195,7 +215,7 @@ def sandbox_trunk(settings: Settings) -> Trunk | None:
     )
 
 
-def line_for(settings: Settings, trunk: Trunk) -> Line:
+def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
     if settings.simulate:
         return SimulatedLine(most=settings.lines.most)
     return Lines(

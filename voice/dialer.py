@@ -62,7 +62,7 @@ class Dialer:
         lines: Mapping[str, tuple[Trunk, Line]],
         *,
         holder: str,
-        idle: Iterable[Trunk] = (),
+        idle: Iterable[TrunkState] = (),
         lease_s: float = 15.0,
         drain_s: float = 60.0,
     ) -> None:
@@ -83,18 +83,18 @@ class Dialer:
     def reload(
         self,
         lines: Mapping[str, tuple[Trunk, Line]],
-        idle: Iterable[Trunk] = (),
+        idle: Iterable[TrunkState] = (),
         admins: Mapping[str, Admin] | None = None,
     ) -> None:
         """The trunks as they are from now on. Calls in progress stay on the line they have; whoever made it closes it.
 
-        `lines`: by trunk id. `idle`: known trunks without a line here, so that calls for them wait and are not ended.
-        `admins`: what the operator wants of a trunk, by its id; enabled unless said otherwise.
+        `lines`: by trunk id. `idle`: known trunks without a line here, with nothing free: calls for them wait and are
+        not ended. `admins`: what the operator wants of a trunk, by its id; enabled unless said otherwise.
         """
         says = admins or {}
         before = {door.trunk.id: door for state in self._lanes.values() for door in state.doors}
         doors = [_door(trunk, line, says, before.get(trunk.id)) for trunk, line in lines.values()]
-        resting = [TrunkState(trunk, says.get(trunk.id, Admin.DISABLED), free=0) for trunk in idle]
+        resting = tuple(idle)
         for lane, state in self._lanes.items():
             state.doors = tuple(door for door in doors if Lane.of(door.trunk.sandbox) is lane)
             state.idle = tuple(one for one in resting if Lane.of(one.trunk.sandbox) is lane)
@@ -142,12 +142,12 @@ class Dialer:
         """Why calls of a lane wait, in words for the readiness page; empty when nothing is wrong."""
         now = self._desk.clock.monotonic()
         found = [
-            f"trunk {door.trunk.id} is down: {why}"
+            f"trunk {one.trunk.id} is down: {one.why_down}"
             for state in self._lanes.values()
-            for door in state.doors
-            if (why := door.down(now))
+            for one in state.states(now)
+            if one.why_down
         ]
-        if not any(door.trunk.enabled for door in self._lanes[Lane.LIVE].doors):
+        if not any(one.trunk.enabled for one in self._lanes[Lane.LIVE].states(now)):
             found.append("no live trunk: calls of live keys wait until they expire")
         if self._outage_at is not None:
             found.append("the store does not answer: no calls are taken")

@@ -6,32 +6,33 @@ process was asked to stop. What they have in common is made in compose.py.
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from redis.asyncio import Redis
+
 from config.children import tell_ready
 from config.settings import Settings
 from messaging.accounts import STRONG_LENGTH, Mode, bootstrap_mode, is_strong
 from messaging.clock import SystemClock
 from messaging.courier import Courier
-from messaging.errors import Unavailable
 from messaging.guard import guarded_client
 from messaging.outbox import HOOK_QUEUE, queue_keys
 from messaging.queue_valkey import ValkeyQueue
 from messaging.store import connect
 from messaging.webhooks import sign, standard
 from sip.lastwords import read_journals
-from sip.line import Line, LinesDown
-from sip.lines import Lines
 from sip.sandbox.faults import Unruly
 from sip.sandbox.phone import CatchAllPhone
-from sip.trunk import Trunk
 from voice import compose, installation
 from voice.chaos import ValkeyChaos
+from voice.destinations import read_allow
 from voice.dialer import Dialer
+from voice.dialer_facts import dialer_facts
 from voice.dispatch import Desk
 from voice.explain import Exit
 from voice.journal import Journal
@@ -39,11 +40,10 @@ from voice.phone import Listener
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
 from voice.presence import Presence
 from voice.recovery import recover
-from voice.routing import Admin
-from voice.simulating import said
+from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
-from voice.trunk_entry import Entry
-from voice.trunk_status import said_of_targets
+from voice.trunk_lines import TrunkLines
+from voice.trunks_now import TrunksNow
 
 
 def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> None:
@@ -56,6 +56,8 @@ def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> Non
         compose.speech_engines(settings)
     with naming("trunks"):
         compose.trunk_file(settings, environ)
+    with naming("dial.allow"):
+        read_allow(settings.dial.allow)
     with naming("webhooks.allow"):
         for mode in Mode:
             compose.webhook_policy(settings, sandbox=mode is Mode.TEST)
@@ -108,58 +110,44 @@ async def run_dialer(settings: Settings) -> None:
         recordings = settings.data_dir / "recordings"
         recordings.mkdir(parents=True, exist_ok=True)
         compose.swept(stack, library.sweep, compose.old_recordings(settings, recordings))
-        desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings)
-        lines: dict[str, tuple[Trunk, Line]] = {}
         book = compose.trunk_book(settings, redis)
         await compose.apply_trunk_file(settings, book)
-        trunks = await compose.trunks(settings, book)
-        for trunk in trunks:
-            lines[trunk.id] = (trunk, await _open_line(stack, settings, trunk))
+        guard = await _toll_guard(stack, settings, redis, book)
+        desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings, guard.may_ring)
+        entries = compose.with_phone(settings, await book.all())
         last_words = settings.data_dir / "journal" / "lines"
-        by_id = {trunk_id: trunk for trunk_id, (trunk, _) in lines.items()}
+        by_id = {entry.trunk.id: entry.trunk for entry in entries}
         await recover(desk, lambda: read_journals(last_words), by_id)
-        idle = [trunk for trunk in trunks if not trunk.enabled]
         timing = settings.dialer
-        dialer = Dialer(desk, lines, idle=idle, holder=me, lease_s=timing.lease_s, drain_s=timing.drain_s)
+        dialer = Dialer(desk, {}, holder=me, lease_s=timing.lease_s, drain_s=timing.drain_s)
+        lines = TrunkLines(functools.partial(compose.line_for, settings), dialer)
+        stack.push_async_callback(lines.aclose)
+        lines.obey(entries)
+        await lines.settled()
         presence = Presence(redis, settings.store.prefix, clock)
-        facts = _dialer_facts(dialer, lines)
-        await compose.announced(stack, presence, "dialer", me, facts)
+        await compose.announced(stack, presence, "dialer", me, dialer_facts(dialer, lines))
         working = asyncio.create_task(dialer.run(), name="dialer")
-        _follow_the_operator(stack, book, dialer, lines)
+        compose.beside(stack, _follow_the_book(settings, book, lines), "trunk book")
         tell_ready(os.environ)
         await _until_stopped(stop, working)
         dialer.stop()
         await working
 
 
-def _follow_the_operator(
-    stack: contextlib.AsyncExitStack, book: TrunkBook, dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]
-) -> None:
-    """Enable, disable and drain hold from now on. Lines are opened at the start only: so are new and changed trunks."""
-
-    async def follow() -> None:
-        async for _ in book.watch():
-            with contextlib.suppress(Unavailable):
-                entries = {entry.trunk.id: entry for entry in await book.all()}
-                admins = {trunk_id: _admin(trunk, entries.get(trunk_id)) for trunk_id, (trunk, _) in lines.items()}
-                dialer.reload(lines, admins=admins)
-
-    following = asyncio.create_task(follow(), name="trunk book")
-
-    async def leave() -> None:
-        following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
-
-    stack.push_async_callback(leave)
+async def _toll_guard(stack: contextlib.AsyncExitStack, settings: Settings, redis: Redis, book: TrunkBook) -> TollGuard:
+    """Read before the first call is taken, and watched from then on."""
+    looking = TrunksNow(settings, book)
+    guard = compose.toll_guard(settings, compose.toll_book(settings, redis), lambda: looking.known)
+    await looking.read()
+    await guard.read()
+    compose.beside(stack, looking.keep_reading(apply_file=False), "trunks now")
+    compose.beside(stack, guard.keep_reading(), "toll guard")
+    return guard
 
 
-def _admin(trunk: Trunk, entry: Entry | None) -> Admin:
-    """What the operator wants of a trunk that has a line. One that left the book takes no more calls."""
-    if entry is None:
-        return Admin.ENABLED if trunk.sandbox else Admin.DISABLED  # the catch-all phone is no entry of the book
-    if not entry.trunk.enabled or entry.problem:
-        return Admin.DISABLED
-    return Admin(entry.state.value)
+async def _follow_the_book(settings: Settings, book: TrunkBook, lines: TrunkLines) -> None:
+    async for entries in book.follow():
+        lines.obey(compose.with_phone(settings, entries))
 
 
 async def run_courier(settings: Settings) -> None:
@@ -248,46 +236,6 @@ def _courier(stack: contextlib.AsyncExitStack, settings: Settings) -> Courier:
         schedule=standard(hooks.schedule_s, hooks.jitter),
         total_s=hooks.total_s,
     )
-
-
-async def _open_line(stack: contextlib.AsyncExitStack, settings: Settings, trunk: Trunk) -> Line:
-    line = compose.line_for(settings, trunk)
-    stack.push_async_callback(line.aclose)
-    if isinstance(line, Lines):
-        try:
-            await line.start()
-        except LinesDown as error:
-            raise CannotStart(
-                f"no line for trunk {trunk.id}: {error}. Ask `tocsin doctor`, or use --simulate."
-            ) from None
-    return line
-
-
-def _dialer_facts(dialer: Dialer, lines: Mapping[str, tuple[Trunk, Line]]) -> Callable[[], Mapping[str, Any]]:
-    def facts() -> Mapping[str, Any]:
-        return {
-            "pid": os.getpid(),
-            "busy": dialer.busy,
-            "problems": list(dialer.problems()),
-            "targets": {trunk_id: said_of_targets(targets) for trunk_id, targets in dialer.targets().items()},
-            "routes": {state.trunk.id: said(state) for state in dialer.states()},
-            "trunks": {trunk_id: line.capacity().total for trunk_id, (_, line) in lines.items()},
-            "busy_lines": {trunk_id: line.capacity().busy for trunk_id, (_, line) in lines.items()},
-            "lines": [
-                {
-                    "trunk": trunk_id,
-                    "pid": status.ready.pid,
-                    "version": status.ready.version,
-                    "calls": status.ready.capacity,
-                    "busy": status.busy,
-                }
-                for trunk_id, (_, line) in lines.items()
-                if isinstance(line, Lines)
-                for status in line.status()
-            ],
-        }
-
-    return facts
 
 
 def _stop_on_signals() -> asyncio.Event:

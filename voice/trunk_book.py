@@ -1,12 +1,12 @@
 """The trunk book: every trunk of the service, whoever keeps it, the same for all its processes.
 
-Who reads it (the dialer, the API) needs three methods:
+Who reads it (the dialer, the API) needs these methods:
 
     book = compose.trunk_book(settings, redis)
     entries = await book.all()             # whole and of one moment; entry.takes_calls: may new calls leave by it?
     version = await book.version()         # cheap; grows when something changed
     async for version in book.watch():     # the version now, then each new one within a second; never ends by itself
-        entries = await book.all()
+    async for entries in book.follow():    # the same with what stands in it, and nothing is missed
 
 `all()` never fails for one bad row: an entry that cannot be used here says why in `problem`, and takes no calls. A
 trunk that is `disabled` or `draining` stays in it with that `state`: its calls that are up may go on. A trunk that is
@@ -38,6 +38,7 @@ from voice.trunk_shelf import TrunkShelf
 log = structlog.get_logger(__name__)
 
 LOOK_EVERY_S = 1.0  # a change is obeyed everywhere about so soon; one small read a second and process
+AILING_S = 10.0  # a password file or a route that was missing may be there by then
 TRIES_MOST = 20  # writers that meet take turns; so many in a row are no accident
 
 
@@ -81,6 +82,28 @@ class TrunkBook:
                 if version != seen:
                     seen = version
                     yield version
+            await asyncio.sleep(every_s)
+
+    async def follow(self, every_s: float = LOOK_EVERY_S) -> AsyncIterator[tuple[Entry, ...]]:
+        """The entries, then again each time they are others; nothing that a store was away for is missed.
+
+        An entry that cannot be used here is looked at again now and then: the machine may have been mended.
+        """
+        last: tuple[int, tuple[Entry, ...]] | None = None
+        look_again_at = 0.0
+        while True:
+            with contextlib.suppress(Unavailable):
+                version = await self.version()
+                if (
+                    last is None
+                    or version != last[0]
+                    or (_ailing(last[1]) and self._clock.monotonic() >= look_again_at)
+                ):
+                    entries, look_again_at = await self.all(), self._clock.monotonic() + AILING_S
+                    news = last is None or entries != last[1]
+                    last = version, entries
+                    if news:
+                        yield entries
             await asyncio.sleep(every_s)
 
     # -- writing
@@ -218,6 +241,10 @@ class TrunkBook:
             auth = replace(auth, password="")
         row["entry"] = plain(replace(entry, trunk=replace(entry.trunk, auth=auth), problem=""))
         return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+
+
+def _ailing(entries: Sequence[Entry]) -> bool:
+    return any(entry.problem for entry in entries)
 
 
 def _has_password(entry: Entry) -> bool:

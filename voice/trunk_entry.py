@@ -9,6 +9,7 @@ from messaging.clock import rfc3339
 from messaging.errors import Conflict
 from sip.trunk import Trunk
 from sip.trunk_object import as_object
+from voice.routing import Admin
 
 
 class ManagedBy(StrEnum):
@@ -58,6 +59,11 @@ class Entry:
     def takes_calls(self) -> bool:
         """May new calls leave by it? Those that are up may go on in any case."""
         return self.trunk.enabled and self.state is AdminState.ENABLED and not self.problem
+
+    @property
+    def admin(self) -> Admin:
+        """What routing is told of the operator's wish."""
+        return Admin(self.state.value) if self.trunk.enabled else Admin.DISABLED
 
     def as_object(self) -> dict[str, Any]:
         """The trunk object of the API, with what the book knows beside it."""

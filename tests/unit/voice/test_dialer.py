@@ -18,7 +18,7 @@ from tests.voice_values import HOOK, an_ending, an_intake, dialed, now, step
 from voice.calls import Call, Status
 from voice.dialer import Dialer
 from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
-from voice.routing import Admin
+from voice.routing import Admin, TrunkState
 from voice.store import CallStore, Intake, Intent, Lane, Lease, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
@@ -320,7 +320,7 @@ async def test_calls_wait_for_a_trunk_that_is_switched_off_and_leave_when_it_is_
     faulty, asked = Faulty(store), list[str]()
     faulty.lose = asked.append  # never loses, only listens
     bench = Bench(faulty, tmp_path, {"a": (replace(SANDBOX, id="a", prefixes=("234",)), line)})
-    bench.idle = (off,)
+    bench.idle = (TrunkState(off, Admin.DISABLED, free=0),)
     async with bench.run() as dialer:
         intake = await bench.call()
         await until(lambda: "release" in asked)
