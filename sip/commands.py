@@ -17,6 +17,7 @@ class Why(StrEnum):
     API = "api"  # somebody asked for it
     SHUTDOWN = "shutdown"  # the service is going down; also: the pipe closed
     INSECURE = "insecure"  # answered without SRTP, which the trunk has to use
+    INCOMPATIBLE = "incompatible"  # answered without media, or with media that was never offered
     TRUNK_SILENT = "trunk_silent"  # not even a 100 Trying: abandoned, and nobody can know whether it rang
 
 

@@ -113,3 +113,6 @@ class Ends:
             leg.unsent, leg.error = True, leg.error or self._engine.streams.why
         if self._setup.trunk.srtp is Srtp.REQUIRED and leg.never_heard and not leg.encrypted:
             leg.why, leg.error = Why.INSECURE, "answered without SRTP, which this trunk has to use"
+        elif leg.is_incompatible:
+            leg.reached(Phase.ANSWERED)
+            leg.why, leg.error = Why.INCOMPATIBLE, "answered without media that was offered"
