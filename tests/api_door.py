@@ -28,6 +28,7 @@ from voice.sending import Sending
 from voice.store import Lane
 from voice.store_memory import MemoryCallStore
 from voice.trunk_book import TrunkBook
+from voice.trunk_record import MemoryTrunkRecord
 from voice.trunk_shelf import MemoryTrunkShelf
 
 TEST_KEY = "tk_test_0123456789abcdefghij"
@@ -148,6 +149,7 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         live_trunks=lambda: {"carrier": LiveTrunk(), "old": LiveTrunk(False)},
         chaos=MemoryChaos(),
         trunks=TrunkBook(MemoryTrunkShelf(), Sealer(["k" * 32]), clock, lambda _: "10.0.0.5"),
+        record=MemoryTrunkRecord(),
         sandbox_trunk=SANDBOX,
         magic=({"number": "12025550101", "does": "486 Busy"},),
         version="1.2.3",

@@ -35,11 +35,14 @@ from voice import installation
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
+from voice.scoreboard import Scores
 from voice.sealing import Sealer
 from voice.store_valkey import ValkeyCallStore
 from voice.trunk_book import TrunkBook
 from voice.trunk_entry import Entry, ManagedBy
+from voice.trunk_record import ValkeyTrunkRecord
 from voice.trunk_shelf import ValkeyTrunkShelf
+from voice.trunk_watch import TrunkWatch
 
 log = structlog.get_logger(__name__)
 
@@ -154,6 +157,17 @@ def trunk_file(settings: Settings, environ: Mapping[str, str] = os.environ) -> t
 def trunk_book(settings: Settings, redis: Redis) -> TrunkBook:
     sealer = Sealer(installation.secret_keys(settings))
     return TrunkBook(ValkeyTrunkShelf(redis, settings.store.prefix), sealer, SystemClock())
+
+
+def trunk_watch(settings: Settings, redis: Redis, scores: Scores, presence: Presence) -> TrunkWatch:
+    return TrunkWatch(
+        ValkeyTrunkRecord(redis, settings.store.prefix),
+        scores,
+        functools.partial(presence.present, "dialer"),
+        SystemClock(),
+        account=settings.account.id,
+        url=settings.account.events_url,
+    )
 
 
 async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping[str, str] = os.environ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
@@ -33,6 +34,7 @@ from voice.routing import TrunkState
 from voice.sending import Sending
 from voice.simulating import merged
 from voice.trunk_book import TrunkBook
+from voice.trunk_record import ValkeyTrunkRecord
 from voice.version import pjsip_version, tocsin_version
 
 log = structlog.get_logger(__name__)
@@ -70,11 +72,13 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         live_trunks=lambda: {t.id: LiveTrunk(t.enabled, t.caller_ids) for t in trunks.now if not t.sandbox},
         chaos=ValkeyChaos(redis, blocking, settings.store.prefix),
         trunks=book,
+        record=ValkeyTrunkRecord(redis, settings.store.prefix),
         sandbox_trunk=compose.sandbox_trunk(settings),
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks.now, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),
         routes=_routes(trunks, presence),
+        dialers=functools.partial(presence.present, "dialer"),
         magic=[{"number": number, "does": script.title} for number, script in MAGIC.items()],
         figures=Figures(store, presence, Deliveries(redis, settings.store.prefix), _owners(settings)).collect,
         version=tocsin_version(),

@@ -120,6 +120,8 @@ async def run_dialer(settings: Settings) -> None:
         await compose.announced(stack, presence, "dialer", me, dialer_facts(dialer, lines))
         working = asyncio.create_task(dialer.run(), name="dialer")
         compose.beside(stack, _follow_the_book(settings, book, lines), "trunk book")
+        watch = compose.trunk_watch(settings, redis, store.scores, presence)
+        compose.beside(stack, watch.keep_looking(lines.trunks, lines.open), "trunk watch")
         tell_ready(os.environ)
         await _until_stopped(stop, working)
         dialer.stop()
