@@ -18,6 +18,7 @@ from sip import pjsettings, selfcheck
 from sip.commands import Dial
 from sip.events import Ready
 from sip.legs import Counters
+from sip.logins import Logins
 from sip.messages import Seen, read_log
 from sip.pjcall import Call
 from sip.pjendpoint import Account, Endpoint, Registrant, Tape
@@ -57,7 +58,8 @@ class Engine:
         self._registrant_route: str | None = None
         self._awake = True
         self._route = ""
-        self._tape = Tape()  # lives as long as the process
+        self._logins = Logins()
+        self._tape = Tape(self._stop_login)  # lives as long as the process
         self.streams = Streams(setup.trunk.outbound_proxy or setup.trunk.uris[0].host)
         problem = attempt(self._start)
         if problem is not None:
@@ -120,6 +122,13 @@ class Engine:
             rtp_range=effective.rtp_range,
             checks=selfcheck.warnings(effective, self._setup),
         )
+
+    def _stop_login(self, entry: str) -> None:
+        """Inside the library, between the receipt of a challenge and its answer to it: the one moment to prevent it."""
+        endless = self._logins.too_many(entry)
+        for call in list(self._calls.values()) if endless else ():
+            if call.getInfo().callIdString == endless:
+                self.hang_up(call.call_id)
 
     # -- the loop's side
 

@@ -131,6 +131,7 @@ class Leg:
     encrypted: bool = False  # the answer takes up SRTP
     unsent: bool = False  # the INVITE that PJSIP reported never had a connection to leave by
     final: Answer | None = None  # to the INVITE, as seen on the wire
+    challenge: Answer | None = None  # the last one: the peer asks for a login
     byes: int = 0
     bye_sent: bool = False  # the BYE was ours; the library sends one by itself to an answer that it cannot use
     byes_answered: int = 0
@@ -181,7 +182,9 @@ class Leg:
             self.invited = True
         elif seen.code >= 100:
             self.reached(Phase.TRYING)
-            if seen.code >= 200 and seen.code not in (401, 407):
+            if seen.code in (401, 407):
+                self.challenge = read_answer(seen.text)
+            elif seen.code >= 200:
                 self.final = read_answer(seen.text)
                 self.encrypted = "a=crypto:" in seen.text
 
@@ -190,8 +193,14 @@ class Leg:
         """Nothing of this call is under way any more: its line is free."""
         if self.unsent or not self.invited:
             return True
-        challenged = self.close is not None and self.close.code in (401, 407)
-        return (self.final is not None or challenged) and (self.byes == 0 or self.byes_answered > 0)
+        refused = self.close is not None and (self.close.code in (401, 407) or self._asked_in_vain)
+        return (self.final is not None or refused) and (self.byes == 0 or self.byes_answered > 0)
+
+    @property
+    def _asked_in_vain(self) -> bool:
+        """The engine ended it, because the peer asked for one login after the other (sip/logins.py)."""
+        ours = self.why is None and self.final is None
+        return ours and self.challenge is not None and self.close is not None and self.close.origin is Origin.LOCAL
 
     @property
     def failed_to_leave(self) -> bool:
@@ -359,6 +368,8 @@ class Leg:
         if self.phase is Phase.ANSWERED:
             return None
         answer = close.answer if self.why is None else self.final
+        if self._asked_in_vain:
+            answer = self.challenge
         return answer if answer is not None and answer.code >= 300 else None
 
     def _status(self, close: Close, told: Answer | None) -> tuple[int, str]:
