@@ -27,6 +27,7 @@ class LineSetup:
     dials_per_s: float = 5.0
     silent_s: float = SILENT_S
     registers: bool = False  # holds the trunk's registration, once a `Register` says so
+    listens: bool = False  # takes the calls that the trunk brings (`trunk.inbound`), and dials none
     any_interface: bool = False  # the operator's word that 0.0.0.0 is meant
 
     @property
