@@ -50,6 +50,12 @@ class Account(Section):
     callback_format: Literal["standard", "9bits"] = "9bits"  # of the account's own webhook
 
 
+class Dial(Section):
+    """Where live calls may go."""
+
+    allow: tuple[str, ...] = ()  # countries (gb) and prefixes (4420), besides the countries of your caller ids
+
+
 class Speech(Section):
     """Engines in the order they are asked."""
 
@@ -121,6 +127,7 @@ class Settings(Section):
     http: Http = Http()
     store: Store = Store()
     account: Account = Account()
+    dial: Dial = Dial()
     speech: Speech = Speech()
     lines: Lines = Lines()
     dialer: Dialer = Dialer()

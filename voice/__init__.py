@@ -24,6 +24,9 @@ trunk_lines.py    the lines of a dialer's trunks, hot             dialer_facts.p
 trunk_entry.py  one of them, and the errors about it            trunk_plan.py   what a file would change (pure)
 sealing.py    secrets at rest
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
+destinations.py  where an account may call (pure)
+toll_book.py  the rules of each account, for all processes    toll_guard.py  may this account ring that number?
+trunks_now.py the trunks as they are, for who only looks
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
 simulating.py which way a call would take (pure)
 health.py     is a trunk there: N misses, M answers

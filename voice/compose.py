@@ -32,11 +32,15 @@ from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
 from sip.trunk_file import TrunkError, read_trunks, warn
 from sip.trunk_reading import Said
 from voice import installation
+from voice.caller_ids import caller_ids
+from voice.destinations import read_allow
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
 from voice.sealing import Sealer
 from voice.store_valkey import ValkeyCallStore
+from voice.toll_book import SHELF, TollBook
+from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 from voice.trunk_entry import Entry, ManagedBy
 from voice.trunk_shelf import ValkeyTrunkShelf
@@ -156,6 +160,20 @@ def trunk_book(settings: Settings, redis: Redis) -> TrunkBook:
     return TrunkBook(ValkeyTrunkShelf(redis, settings.store.prefix), sealer, SystemClock())
 
 
+def toll_book(settings: Settings, redis: Redis) -> TollBook:
+    return TollBook(ValkeyTrunkShelf(redis, settings.store.prefix, SHELF))
+
+
+def toll_guard(settings: Settings, book: TollBook, trunks: Callable[[], tuple[Trunk, ...]]) -> TollGuard:
+    """`trunks`: all of them. Raises ValueError, when a setting is wrong."""
+
+    def ours() -> tuple[str, ...]:
+        known = [replace(trunk, enabled=True) for trunk in trunks()]  # one that rests closes no country
+        return caller_ids(settings.account.caller_ids, known, sandbox=False)
+
+    return TollGuard(book, read_allow(settings.dial.allow), ours)
+
+
 async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping[str, str] = os.environ) -> None:
     """Make the book say what the file says, at each start of a process that reads it; harmless to repeat.
 
@@ -169,13 +187,6 @@ async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping
         for warning in done.warnings:
             log.warning("trunk file applied", warning=warning)
     await book.seal_anew()
-
-
-async def trunks(settings: Settings, book: TrunkBook) -> tuple[Trunk, ...]:
-    """Those of the book that take calls, and the catch-all phone when there is one to reach. Raises Unavailable."""
-    phone = sandbox_trunk(settings)
-    taking = tuple(entry.trunk for entry in await book.all() if entry.takes_calls)
-    return (*taking, phone) if phone else taking
 
 
 def with_phone(settings: Settings, entries: Sequence[Entry]) -> tuple[Entry, ...]:

@@ -94,7 +94,13 @@ EXIT_CODES: Mapping[Cause, Exit] = MappingProxyType(
 )
 """Cause of a call's end -> exit code, for calls that were not answered; see `exit_code`."""
 
-ERROR_HOMES = ("messaging.errors", "messaging.guard", "messaging.numbers", "voice.trunk_entry")
+ERROR_HOMES = (
+    "messaging.errors",
+    "messaging.guard",
+    "messaging.numbers",
+    "voice.destinations",
+    "voice.trunk_entry",
+)
 """Where ServiceError and its subclasses are defined; a test finds the ones that are missing here."""
 
 HEARD_PCT = 80  # from here on a message counts as heard, unless the service is set otherwise

@@ -29,6 +29,7 @@ STARTING = "its lines are starting"
 _ROUTING = (
     *("name", "priority", "weight", "caller_ids", "caller_id_policy", "caller_id_header", "privacy", "number_format"),
     *("headers", "options_ping", "failover", "schedule", "prefixes", "price", "daily_amount", "max_rate", "tags"),
+    "alert_channels",
 )
 """What is read anew for each call. A change of anything else of a trunk needs new lines."""
 

@@ -12,6 +12,7 @@ from voice.chaos import ValkeyChaos
 from voice.presence import Presence
 from voice.store import Heard, Once
 from voice.store_valkey import ValkeyCallStore
+from voice.toll_book import SHELF, TollBook
 from voice.trunk_shelf import ValkeyTrunkShelf
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
@@ -20,6 +21,7 @@ FOR_GOOD = {
     "endings",
     "starts",
     "trunks",
+    "toll",
     "q:hook:due",
     "q:hook:wake",
 }  # gone when empty, or a few entries
@@ -42,12 +44,14 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await store.save_trace(done.call_id, "[]")
         await store.save_heard(Heard(done.call_id, done.to_number, 1.0, None, None, "", None, now()))
         await bench.reaches(await bench.call("12025550102"), "call.ringing")
-        await bench.call(trunk_id="nowhere")  # waits
+        for campaign in (False, True):
+            await bench.call(trunk_id="nowhere", campaign=campaign)  # waits
         presence = Presence(valkey.redis, valkey.prefix, SystemClock())
         await presence.started("dialer")
         await presence.announce("dialer", "here:1", {})
         await ValkeyChaos(valkey.redis, valkey.blocking, valkey.prefix).declare(Chaos(busy_pct=1))
         await ValkeyTrunkShelf(valkey.redis, valkey.prefix).write(0, {"lagos-1": "{}"})
+        await TollBook(ValkeyTrunkShelf(valkey.redis, valkey.prefix, SHELF)).set_allow("main.live", ("gb",))
         names = [key async for key in valkey.redis.scan_iter(match=f"{valkey.prefix}*", count=1000)]
         found = {key.removeprefix(valkey.prefix): await valkey.redis.ttl(key) for key in names}
     await line.aclose()

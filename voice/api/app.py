@@ -19,6 +19,7 @@ from voice.api import (
     routes,
     sandbox,
     sendvoice,
+    tolls,
     trunks,
     why,
 )
@@ -33,6 +34,7 @@ ROUTERS = (
     events.router,
     media.router,
     trunks.router,
+    tolls.router,
     routes.router,
     sandbox.router,
     chaos.router,

@@ -27,6 +27,8 @@ from voice.orders import LiveTrunk
 from voice.routing import TrunkState
 from voice.sending import Sender, Sending
 from voice.store import CallStore
+from voice.toll_book import TollBook
+from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 
 
@@ -119,6 +121,8 @@ class Api:
     live_trunks: Callable[[], Mapping[str, LiveTrunk]]  # where live calls may leave, by id
     chaos: ChaosBoard  # what trouble the catch-all phone was told to make
     trunks: TrunkBook
+    tolls: TollBook
+    guard: TollGuard  # may this account ring that number?
     sandbox_trunk: Trunk | None = None  # the way to the catch-all phone: no entry of the book
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
@@ -184,6 +188,7 @@ def sender_of(api: Api, principal: Principal) -> Sender:
         region=account.region,
         callback=callback,
         live_trunks=api.live_trunks(),
+        destinations=api.guard.destinations(principal.owner),
     )
 
 

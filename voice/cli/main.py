@@ -20,6 +20,8 @@ chaos = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make sand
 app.add_typer(chaos, name="chaos")
 trunk = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The trunks of a running service.")
 app.add_typer(trunk, name="trunk")
+permissions = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Which countries live calls may go to.")
+app.add_typer(permissions, name="permissions")
 config = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Settings and trunk files, before they matter.")
 app.add_typer(config, name="config")
 
@@ -351,6 +353,36 @@ def trunk_status(
     from voice.cli.trunks import run_status
 
     raise typer.Exit(run_status(trunk_id, url, api_key, file, as_json=as_json))
+
+
+Where = Annotated[list[str], typer.Argument(metavar="WHERE…", help="Countries (gb) and prefixes (4420).")]
+
+
+@permissions.command("show")
+def permissions_show(api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """The countries of your caller ids, and what is allowed besides."""
+    from voice.cli.permissions import run_show
+
+    raise typer.Exit(run_show(url, api_key, as_json=as_json))
+
+
+@permissions.command("allow")
+def permissions_allow(where: Where, api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """Let live calls go there too; needs the scope admin."""
+    from voice.cli.permissions import run_change
+
+    raise typer.Exit(run_change(where, [], url, api_key, as_json=as_json))
+
+
+@permissions.command("deny")
+def permissions_deny(where: Where, api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """Take entries off the list.
+
+    The countries of your caller ids stay.
+    """
+    from voice.cli.permissions import run_change
+
+    raise typer.Exit(run_change([], where, url, api_key, as_json=as_json))
 
 
 @config.command("check")
