@@ -237,10 +237,14 @@ def answers_while_cancelled(rtp_port: int) -> str:
     )
 
 
-def asks_for_a_login(times: int, realm: str) -> str:
-    challenge = f'WWW-Authenticate: Digest realm="{realm}", nonce="47364c23432d2e131a5fb210812c", algorithm=MD5'
-    round_trip = (recv("INVITE"), send("401 Unauthorized", challenge), recv("ACK"))
-    return scenario(*(round_trip * times), pause(60_000))
+def asks_for_a_login(times: int, realm: str, *, fresh: bool = False, more: str = "") -> str:
+    """`fresh`: with another nonce each time."""
+    steps = []
+    for n in range(times):
+        nonce = f"47364c23432d2e131a5fb210812c{n if fresh else 0}"
+        challenge = f'WWW-Authenticate: Digest realm="{realm}", nonce="{nonce}", algorithm=MD5{more}'
+        steps += [recv("INVITE"), send("401 Unauthorized", challenge), recv("ACK")]
+    return scenario(*steps, pause(60_000))
 
 
 # -- what crossed the wire
