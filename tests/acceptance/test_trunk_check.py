@@ -62,6 +62,9 @@ async def test_a_carrier_that_does_not_take_keys_is_told_with_what_to_do(service
                 "trunk", "check", "no-keys", "--to", f"+{NUMBER}", "--json", **towards(service, LIVE_KEY)
             )
             [invite] = carrier.received("INVITE")
+    async with service.client(LIVE_KEY) as http:
+        feed = (await http.get("/v1/events")).json()["data"]
+    [event] = [one for one in feed if one["type"] == "trunk.tested" and one["trunk_id"] == "no-keys"]
     audit = [line for line in service.log if '"trunk.tested"' in line and "no-keys" in line]
 
     assert said.code == Exit.TRUNK_FAILURE, said
@@ -70,6 +73,8 @@ async def test_a_carrier_that_does_not_take_keys_is_told_with_what_to_do(service
     assert (said.json["to"], said.json["from"]) == (NUMBER, "2347080670000")
     assert invite.first.startswith(f"INVITE sip:{NUMBER}@127.0.0.1")
     assert len(audit) == 1
+    assert (event["data"]["verdict"], event["data"]["test_id"]) == ("failed", said.json["test_id"])
+    assert event["data"]["key_id"]
     assert NUMBER not in "".join(service.log)
 
 
