@@ -37,6 +37,6 @@ trunk_record.py what was told, and its registration's ladder
 failover.py   may the next trunk be tried (pure)                seats.py limits.py  channels and pace over all dialers
 selftest.py   the self-test of a trunk: values               selftest_run.py selftest_call.py  its steps, and its call
 selftest_words.py  what a step saw, what to do (pure)        selftest_desk.py  who makes it
-selftest_board.py  where it is asked and answered
+selftest_board.py  where it is asked and answered             selftest_news.py  who did, as an event
 version.py    which Tocsin, which PJSIP
 """

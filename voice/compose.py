@@ -44,6 +44,7 @@ from voice.selftest import MayRing
 from voice.selftest_board import ValkeySelfTests
 from voice.selftest_call import SETTLE_S
 from voice.selftest_desk import SelfTestDesk
+from voice.selftest_news import SelfTestNews
 from voice.selftest_run import PHONE_S
 from voice.selftest_run import Bench as SelfTestBench
 from voice.store_valkey import ValkeyCallStore
@@ -255,6 +256,7 @@ def self_tests(settings: Settings, redis: Redis, blocking: Redis) -> ValkeySelfT
 
 def self_test_desk(
     settings: Settings,
+    redis: Redis,
     board: ValkeySelfTests,
     book: TrunkBook,
     open_lines: Callable[[], Mapping[str, tuple[Trunk, TrunkLine]]],
@@ -277,8 +279,10 @@ def self_test_desk(
     async def heard(test_id: str) -> str | None:
         return await board.keys(test_id, PHONE_S)
 
+    record = ValkeyTrunkRecord(redis, settings.store.prefix)
+    news = SelfTestNews(record, settings.account.events_url)
     bench = None if settings.simulate else SelfTestBench(lines_for, held, heard)
-    return SelfTestDesk(board, find, bench, SystemClock(), may_ring=may_ring)
+    return SelfTestDesk(board, find, bench, SystemClock(), may_ring=may_ring, news=news)
 
 
 async def probe_lines(settings: Settings) -> str:
