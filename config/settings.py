@@ -51,6 +51,12 @@ class Account(Section):
     events_url: str | None = None  # told of what happens to your trunks (trunk.*), always in the standard format
 
 
+class Dial(Section):
+    """Where live calls may go."""
+
+    allow: tuple[str, ...] = ()  # countries (gb) and prefixes (4420), besides the countries of your caller ids
+
+
 class Speech(Section):
     """Engines in the order they are asked."""
 
@@ -122,6 +128,7 @@ class Settings(Section):
     http: Http = Http()
     store: Store = Store()
     account: Account = Account()
+    dial: Dial = Dial()
     speech: Speech = Speech()
     lines: Lines = Lines()
     dialer: Dialer = Dialer()

@@ -21,10 +21,11 @@ from gtts.lang import tts_langs
 
 from media.audio import AudioError, Limits, decode_parts
 from media.fetch import is_distrust
-from media.speech import EngineDown, Sound, SpeechError, Utterance, refuse_unheard, speakable
+from media.speech import EngineDown, Sound, SpeechError, Unspeakable, Utterance, refuse_unheard, speakable
 
 REPLY_MOST_BYTES = 2 * 1024 * 1024  # for 100 characters; a normal reply has 60 kB
 REQUESTS_PER_MINUTE = 90  # beyond about 100 the service answers 429 and then refuses the address for an hour
+BUDGET_REST_S = 10.0  # the budget comes back little by little, within a minute
 SLOW_FROM = 0.75  # gTTS knows two speeds
 
 # Accents come from the national host; a region that is not here is spoken as the language's first.
@@ -125,7 +126,7 @@ class _Budget:
         while self._taken and self._taken[0] <= now - 60.0:
             self._taken.popleft()
         if len(self._taken) + count > self._most:
-            raise SpeechError(f"its budget of {self._most} requests a minute is used up")
+            raise EngineDown(f"its budget of {self._most} requests a minute is used up", rest_s=BUDGET_REST_S)
         self._taken.extend([now] * count)
 
 
@@ -149,7 +150,7 @@ def _requests(text: str, language: str, utterance: Utterance) -> list[_Request]:
     try:
         return [_Request(prepared) for prepared in tts._prepare_requests()]  # noqa: SLF001 - pinned version; a test asserts it
     except AssertionError as error:  # its way to say that nothing is left after cleaning
-        raise SpeechError("there is nothing to speak") from error
+        raise Unspeakable("there is nothing to speak") from error
 
 
 # Where a text may be cut, best first: after a sentence, after a clause, between words.

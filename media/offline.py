@@ -13,7 +13,7 @@ import espeakng_loader
 
 from media.audio import from_pcm16
 from media.bounded import Bounds, ChildError, content_of, memory_file, run
-from media.speech import EngineDown, Sound, SpeechError, Utterance, refuse_unheard, speakable
+from media.speech import EngineDown, Sound, SpeechError, Unspeakable, Utterance, refuse_unheard, speakable
 
 SPEED = (0.5, 2.0)
 _MB = 1024 * 1024
@@ -174,10 +174,10 @@ _QUOTES = str.maketrans("‘’‚“”„–—…", "'''\"\"\"--.")
 
 
 def _latin(text: str) -> str:
-    """ASCII, accents dropped. Raises SpeechError where a letter would be lost: half a sentence is worse than none."""
+    """ASCII, accents dropped. Raises Unspeakable where a letter would be lost: half a sentence is worse than none."""
     folded = unicodedata.normalize("NFKD", text.translate(_QUOTES).translate(_FOLDED))
     if any(ord(character) > 127 and character.isalnum() for character in folded):
-        raise SpeechError("flite reads only Latin letters")
+        raise Unspeakable("flite reads only Latin letters")
     return folded.encode("ascii", "ignore").decode()
 
 

@@ -262,7 +262,7 @@ class _Chain:
                 sounds = await self._ask(engine, utterances)
             except SpeechError as error:
                 reasons[engine.name] = str(error)
-                blamed_text |= not isinstance(error, EngineDown)
+                blamed_text |= isinstance(error, Unspeakable)
             else:
                 warnings = self._warnings(engine, order, utterances, reasons)
                 return tuple(Spoken(sound, engine.name, warnings) for sound in sounds)

@@ -2,6 +2,7 @@
 
 errors.py     ServiceError: every error carries its verdict (code, status, retryable, fault, hint)
 ids.py        our identifiers          clock.py     now, aware UTC          numbers.py   phone numbers in and out
+              (high_risk.csv: those never called)
 accounts.py   accounts and API keys    strict_json.py   a stranger's JSON, read with every complaint named (pure)
 store.py      the Valkey/Redis client, scripts, and "is it as durable as policy says"
 connection.py connections to it whose waits are bounded and can be cancelled

@@ -8,8 +8,10 @@ each has its own error, so that a list can say which of its numbers are bad and 
 Validity is libphonenumber's. It does not know what is expensive or dangerous to dial, so that is data here.
 """
 
+import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection
+from importlib.resources import files
 from typing import Final
 
 import phonenumbers
@@ -50,33 +52,16 @@ PREMIUM: Final = {
     "979": "international premium rate service",
 }
 
-# Destinations that international revenue share fraud prefers: few people, high termination fees. Not refused to an
-# account that lives there (its region), nor where the operator allows the prefix.
-HIGH_RISK: Final = {
-    "239": "São Tomé and Príncipe",
-    "246": "Diego Garcia",
-    "247": "Ascension",
-    "252": "Somalia",
-    "269": "Comoros",
-    "290": "Saint Helena",
-    "500": "Falkland Islands",
-    "508": "Saint Pierre and Miquelon",
-    "53": "Cuba",
-    "670": "Timor-Leste",
-    "672": "Antarctica and Norfolk Island",
-    "674": "Nauru",
-    "675": "Papua New Guinea",
-    "677": "Solomon Islands",
-    "678": "Vanuatu",
-    "681": "Wallis and Futuna",
-    "682": "Cook Islands",
-    "683": "Niue",
-    "686": "Kiribati",
-    "688": "Tuvalu",
-    "690": "Tokelau",
-    "692": "Marshall Islands",
-    "850": "North Korea",
-}
+
+def _high_risk() -> dict[str, str]:
+    """high_risk.csv: prefix -> where. In a prefix x is any digit."""
+    text = (files("messaging") / "high_risk.csv").read_text(encoding="utf-8")
+    rows = (line.split(",") for line in text.splitlines() if line and not line.startswith("#"))
+    return {prefix: where for prefix, where, _ in rows}
+
+
+HIGH_RISK: Final = _high_risk()
+_RANGES = re.compile("|".join(prefix.replace("x", r"\d") for prefix in HIGH_RISK))
 
 
 class NumberError(Invalid):
@@ -149,6 +134,13 @@ class PersonalNumber(NumberError):
     hint = "Send the geographic or mobile number behind it."
 
 
+class PagerNumber(NumberError):
+    """Pagers are not called: nobody hears a message there, and some cost as much as premium rate."""
+
+    code, title = "PAGER_NUMBER", "Pager"
+    hint = "Send the person's own number."
+
+
 class SatelliteNumber(NumberError):
     """Satellite phones and international networks are not called."""
 
@@ -174,6 +166,7 @@ _BY_TYPE: dict[int, type[NumberError]] = {
     PhoneNumberType.PREMIUM_RATE: PremiumNumber,
     PhoneNumberType.SHARED_COST: SharedCostNumber,
     PhoneNumberType.PERSONAL_NUMBER: PersonalNumber,
+    PhoneNumberType.PAGER: PagerNumber,
 }
 _BY_LENGTH: dict[int, type[NumberError]] = {
     ValidationResult.TOO_SHORT: TooShort,
@@ -185,11 +178,12 @@ _PLUS = frozenset("+＋")
 _BETWEEN = frozenset(" \t\u00a0\u2007\u2009\u202f-\u2010\u2011\u2012\u2013\u2014\u2212.()/")
 
 
-def normalise(raw: str, region: str | None, *, allow: Sequence[str] = ()) -> str:
+def normalise(raw: str, region: str | None, *, home: Collection[str] = ()) -> str:
     """International digits without a plus. Raises NumberError, or the subclass that says which kind it is.
 
     `region`: two letters; national numbers are read as of this country. None: international numbers only.
-    `allow`: prefixes (international digits) that are called although HIGH_RISK lists them.
+    `home`: calling codes of countries where whoever asks lives besides: those may be called although HIGH_RISK lists
+    them whole.
     A bare number that is valid both nationally and internationally is refused: nobody may ring the wrong person.
     """
     written, plus = _read(raw)
@@ -200,8 +194,27 @@ def normalise(raw: str, region: str | None, *, allow: Sequence[str] = ()) -> str
     if not valid:
         raise _why_not(written, not plus and not written.startswith("00"), region, readings)
     digits, number = valid.popitem()
-    _refuse_class(digits, number, region, allow)
+    at_home = {str(phonenumbers.country_code_for_region(region.upper()))} if region else set()
+    _refuse_class(digits, number, at_home.union(home))
     return digits
+
+
+def require_callable(digits: str, home: Collection[str] = ()) -> None:
+    """Of international digits: raises the NumberError for what is never called, or for what is no number at all."""
+    number = _parse(f"+{digits}", None) if digits.isascii() and digits.isdecimal() else None
+    if number is None or not phonenumbers.is_valid_number(number):
+        raise NumberError
+    _refuse_class(digits, number, home)
+
+
+def region_of(digits: str) -> str | None:
+    """The country of international digits, two small letters; None: of no single country, or of none at all.
+
+    A calling code is no country: +1 alone belongs to twenty-five.
+    """
+    number = _parse(f"+{digits}", None)
+    region = phonenumbers.region_code_for_number(number) if number else None
+    return region.lower() if region and region != "001" else None
 
 
 def is_magic(number: str) -> bool:
@@ -280,7 +293,7 @@ def _lies_in(digits: str, prefixes: dict[str, str]) -> bool:
     return any(digits.startswith(prefix) for prefix in prefixes)
 
 
-def _refuse_class(digits: str, number: PhoneNumber, region: str | None, allow: Sequence[str]) -> None:
+def _refuse_class(digits: str, number: PhoneNumber, home: Collection[str]) -> None:
     if _lies_in(digits, SATELLITE):
         raise SatelliteNumber
     kind = _BY_TYPE.get(phonenumbers.number_type(number))
@@ -288,8 +301,8 @@ def _refuse_class(digits: str, number: PhoneNumber, region: str | None, allow: S
         raise kind
     if _lies_in(digits, PREMIUM):
         raise PremiumNumber
-    at_home = region is not None and phonenumbers.country_code_for_region(region.upper()) == number.country_code
-    if _lies_in(digits, HIGH_RISK) and not at_home and not digits.startswith(tuple(allow)):
+    risky = _RANGES.match(digits)
+    if risky and not (risky[0] == str(number.country_code) and risky[0] in home):
         raise HighRiskNumber
 
 

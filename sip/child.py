@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sip import lastwords
-from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Register, Stop, StopPlaying, Unregister
+from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Register, SendDigits, Stop, StopPlaying, Unregister
 from sip.engine import EngineRefused
 from sip.events import Ended, Event, Refused, Trace
 from sip.exchange import Exchange
@@ -28,7 +28,7 @@ LEAVE_WITHIN_S = 8  # an alarm: whatever hangs in the library, no orphan lives l
 UNREAD_MOST = 1024 * 1024  # a parent that reads nothing gets no more ladders, only facts
 EXIT_REFUSED = 3
 
-_COMMANDS = (Dial, Play, StopPlaying, HangUp, Register, Unregister, Ping, Drain, Stop)
+_COMMANDS = (Dial, Play, StopPlaying, SendDigits, HangUp, Register, Unregister, Ping, Drain, Stop)
 
 
 class Pipe:

@@ -248,6 +248,21 @@ class Engine:
         if call is not None:
             self._sound.silence(call)
 
+    def press(self, call_id: str, digits: str) -> Problem | None:
+        """Keys, the way that the trunk takes them."""
+        call = self._calls.get(call_id)
+        if call is None:
+            return None
+        match self._setup.trunk.dtmf:
+            case DtmfWay.RFC4733:
+                return attempt(lambda: call.dialDtmf(digits))
+            case DtmfWay.INFO:
+                prm = pj.CallSendDtmfParam()
+                prm.method, prm.digits = pj.PJSUA_DTMF_METHOD_SIP_INFO, digits
+                return attempt(lambda: call.sendDtmf(prm))
+            case DtmfWay.INBAND:
+                return attempt(lambda: self._sound.press(call, digits))
+
     def heard(self, call_id: str) -> Iterator[bytes]:
         """What was heard since the last time, PCM16 at 8 kHz; only where the trunk's keys are in the sound."""
         call = self._calls.get(call_id)

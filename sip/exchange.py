@@ -8,7 +8,20 @@ import wave
 from collections import deque
 from collections.abc import Callable
 
-from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Register, Stop, StopPlaying, Unregister, Why
+from sip.commands import (
+    Command,
+    Dial,
+    Drain,
+    HangUp,
+    Ping,
+    Play,
+    Register,
+    SendDigits,
+    Stop,
+    StopPlaying,
+    Unregister,
+    Why,
+)
 from sip.ends import Ends
 from sip.engine import Engine
 from sip.events import Answered, Dialling, Ended, Event, NoFreeLine, Origin, Phase, Pong, Ready, Ringing, Trace
@@ -78,6 +91,8 @@ class Exchange:
                 self._play(command)
             case StopPlaying():
                 self._stop_playing(command.call_id)
+            case SendDigits():
+                self._send_digits(command)
             case HangUp():
                 self._hang_up_by_id(command)
             case Register() if self._registering is not None:
@@ -222,6 +237,13 @@ class Exchange:
             self._engine.silence(call_id)
             self._count(leg, time.monotonic())
             self._say(leg.stopped(time.time()))
+
+    def _send_digits(self, command: SendDigits) -> None:
+        leg = self._legs.get(command.call_id)
+        if leg is not None and leg.confirmed:
+            problem = self._engine.press(command.call_id, command.digits)
+            if problem is not None:
+                leg.error = f"a key could not be sent: {problem}"
 
     def _hang_up_by_id(self, command: HangUp) -> None:
         leg = self._legs.get(command.call_id)

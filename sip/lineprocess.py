@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from sip.commands import AfterScript, Command, Dial, HangUp, Ping, Play, Stop, StopPlaying, Why
+from sip.commands import AfterScript, Command, Dial, HangUp, Ping, Play, SendDigits, Stop, StopPlaying, Why
 from sip.events import (
     Answered,
     Dialling,
@@ -77,6 +77,9 @@ class ProcessLeg:
 
     async def stop_playing(self) -> None:
         self._process.send(StopPlaying(self.call_id))
+
+    async def send_digits(self, digits: str) -> None:
+        self._process.send(SendDigits(self.call_id, digits))
 
     async def hang_up(self, why: Why) -> None:
         self._process.send(HangUp(self.call_id, why))
@@ -148,6 +151,8 @@ class StillbornLeg:
     async def play(self, audio: str, then: AfterScript) -> None: ...
 
     async def stop_playing(self) -> None: ...
+
+    async def send_digits(self, digits: str) -> None: ...
 
     async def hang_up(self, why: Why) -> None: ...
 

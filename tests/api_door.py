@@ -24,9 +24,12 @@ from voice.compose import media_refusal
 from voice.messages import Outcome
 from voice.orders import LiveTrunk
 from voice.sealing import Sealer
+from voice.selftest_board import MemorySelfTests
 from voice.sending import Sending
 from voice.store import Lane
 from voice.store_memory import MemoryCallStore
+from voice.toll_book import TollBook
+from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 from voice.trunk_record import MemoryTrunkRecord
 from voice.trunk_shelf import MemoryTrunkShelf
@@ -135,6 +138,7 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
     settings = Settings(data_dir=folder, account=Account(caller_ids=("12025550199",)))
     clock = SystemClock()
     store = store or MemoryCallStore()
+    tolls = TollBook(MemoryTrunkShelf())
     prompts = Speaks(folder)
     parts = Api(
         settings=settings,
@@ -150,6 +154,9 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         chaos=MemoryChaos(),
         trunks=TrunkBook(MemoryTrunkShelf(), Sealer(["k" * 32]), clock, lambda _: "10.0.0.5"),
         record=MemoryTrunkRecord(),
+        tolls=tolls,
+        guard=TollGuard(tolls, ("ng",), lambda: ("12025550199",)),
+        self_tests=MemorySelfTests(),
         sandbox_trunk=SANDBOX,
         magic=({"number": "12025550101", "does": "486 Busy"},),
         version="1.2.3",

@@ -12,10 +12,12 @@ from media.prompt import Prompt
 from media.speech import SpeechError
 from messaging.clock import Clock, SystemClock
 from messaging.errors import Unavailable
+from messaging.numbers import NumberError
 from sip.commands import Dial
 from sip.line import Line, NoFreeLine
 from sip.simulated import SimulatedLeg, SimulatedLine
 from sip.trunk import Trunk, TrunkUri
+from tests.until import until
 from tests.voice_values import an_intake
 from voice.calls import Call
 from voice.dialer import Dialer
@@ -122,7 +124,11 @@ class Bench:
         self.prompts = Prompts(directory)
         self.clock = clock or SystemClock()
         self.journal = Journal(directory / "journal", self.clock)
-        self.desk = Desk(self.store, self.prompts, self.journal, self.clock, heard_pct=80, recordings=directory / "rec")
+        self.refused: dict[str, NumberError] = {}  # number -> why it is not called
+        self.desk = Desk(
+            self.store, self.prompts, self.journal, self.clock,
+            heard_pct=80, recordings=directory / "rec", may_ring=lambda _, number: self.refused.get(number),
+        )  # fmt: skip
         self.lines = lines
         self.idle: tuple[TrunkState, ...] = ()
 
@@ -161,6 +167,10 @@ class Bench:
         assert call is not None
         assert call.status.is_final
         return call
+
+    async def until_rendering(self) -> None:
+        """Somebody waits for audio."""
+        await until(lambda: self.prompts.asked > 0)
 
     async def reaches(self, intake: Intake, event_type: str) -> None:
         async with asyncio.timeout(20.0):

@@ -24,6 +24,9 @@ trunk_lines.py    the lines of a dialer's trunks, hot             dialer_facts.p
 trunk_entry.py  one of them, and the errors about it            trunk_plan.py   what a file would change (pure)
 sealing.py    secrets at rest
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
+destinations.py  where an account may call (pure)
+toll_book.py  the rules of each account, for all processes    toll_guard.py  may this account ring that number?
+trunks_now.py the trunks as they are, for who only looks
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
 simulating.py which way a call would take (pure)
 health.py     is a trunk there: N misses, M answers
@@ -32,5 +35,8 @@ trunk_status.py the status of a trunk (pure)
 trunk_watch.py  tells what changed of it, once for all dialers    trunk_news.py  what is told, and when (pure)
 trunk_record.py what was told, and its registration's ladder
 failover.py   may the next trunk be tried (pure)                seats.py limits.py  channels and pace over all dialers
+selftest.py   the self-test of a trunk: values               selftest_run.py selftest_call.py  its steps, and its call
+selftest_words.py  what a step saw, what to do (pure)        selftest_desk.py  who makes it
+selftest_board.py  where it is asked and answered
 version.py    which Tocsin, which PJSIP
 """

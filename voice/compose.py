@@ -25,6 +25,7 @@ from messaging.clock import SystemClock
 from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client, judge_url
 from messaging.store import connect, connect_blocking
+from sip.events import RegistrationState
 from sip.line import TrunkLine
 from sip.lines import Lines
 from sip.simulated import SimulatedLine
@@ -32,12 +33,22 @@ from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
 from sip.trunk_file import TrunkError, read_trunks, warn
 from sip.trunk_reading import Said
 from voice import installation
+from voice.caller_ids import caller_ids
+from voice.destinations import read_allow
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
 from voice.scoreboard import Scores
 from voice.sealing import Sealer
+from voice.selftest import MayRing
+from voice.selftest_board import ValkeySelfTests
+from voice.selftest_call import SETTLE_S
+from voice.selftest_desk import SelfTestDesk
+from voice.selftest_run import PHONE_S
+from voice.selftest_run import Bench as SelfTestBench
 from voice.store_valkey import ValkeyCallStore
+from voice.toll_book import SHELF, TollBook
+from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 from voice.trunk_entry import Entry, ManagedBy
 from voice.trunk_record import ValkeyTrunkRecord
@@ -170,6 +181,20 @@ def trunk_watch(settings: Settings, redis: Redis, scores: Scores, presence: Pres
     )
 
 
+def toll_book(settings: Settings, redis: Redis) -> TollBook:
+    return TollBook(ValkeyTrunkShelf(redis, settings.store.prefix, SHELF))
+
+
+def toll_guard(settings: Settings, book: TollBook, trunks: Callable[[], tuple[Trunk, ...]]) -> TollGuard:
+    """`trunks`: all of them. Raises ValueError, when a setting is wrong."""
+
+    def ours() -> tuple[str, ...]:
+        known = [replace(trunk, enabled=True) for trunk in trunks()]  # one that rests closes no country
+        return caller_ids(settings.account.caller_ids, known, sandbox=False)
+
+    return TollGuard(book, read_allow(settings.dial.allow), ours)
+
+
 async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping[str, str] = os.environ) -> None:
     """Make the book say what the file says, at each start of a process that reads it; harmless to repeat.
 
@@ -183,13 +208,6 @@ async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping
         for warning in done.warnings:
             log.warning("trunk file applied", warning=warning)
     await book.seal_anew()
-
-
-async def trunks(settings: Settings, book: TrunkBook) -> tuple[Trunk, ...]:
-    """Those of the book that take calls, and the catch-all phone when there is one to reach. Raises Unavailable."""
-    phone = sandbox_trunk(settings)
-    taking = tuple(entry.trunk for entry in await book.all() if entry.takes_calls)
-    return (*taking, phone) if phone else taking
 
 
 def with_phone(settings: Settings, entries: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -229,6 +247,38 @@ def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
         idle_s=settings.lines.idle_s,
         ladder=settings.lines.ladder,
     )
+
+
+def self_tests(settings: Settings, redis: Redis, blocking: Redis) -> ValkeySelfTests:
+    return ValkeySelfTests(redis, blocking, settings.store.prefix)
+
+
+def self_test_desk(
+    settings: Settings,
+    board: ValkeySelfTests,
+    book: TrunkBook,
+    open_lines: Callable[[], Mapping[str, tuple[Trunk, TrunkLine]]],
+    may_ring: MayRing,
+) -> SelfTestDesk:
+    """`open_lines`: those that this dialer has for calls; a test has its own, and only asks how they are registered."""
+
+    async def find(trunk_id: str) -> Entry:
+        phone = sandbox_trunk(settings)
+        return Entry(phone, ManagedBy.SERVICE) if phone and phone.id == trunk_id else await book.get(trunk_id)
+
+    def lines_for(trunk: Trunk, folder: Path) -> Lines:
+        rtp_base = settings.lines.rtp_base if not trunk.sandbox else 0
+        return Lines(trunk, most=1, journal_dir=folder, rtp_base=rtp_base, settle_s=SETTLE_S)
+
+    def held(trunk_id: str) -> RegistrationState | None:
+        _, line = open_lines().get(trunk_id, (None, None))
+        return line.registrar.state() if line and line.registrar else None
+
+    async def heard(test_id: str) -> str | None:
+        return await board.keys(test_id, PHONE_S)
+
+    bench = None if settings.simulate else SelfTestBench(lines_for, held, heard)
+    return SelfTestDesk(board, find, bench, SystemClock(), may_ring=may_ring)
 
 
 async def probe_lines(settings: Settings) -> str:

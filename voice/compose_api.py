@@ -11,12 +11,11 @@ from typing import Any
 import structlog
 from redis.asyncio import Redis
 
-from config.settings import Settings, SettingsError
+from config.settings import Settings
 from media.speech import SpeechEngine, SpeechError, Utterance
 from messaging.accounts import Mode
 from messaging.clock import SystemClock
 from messaging.deliveries import Deliveries
-from messaging.errors import Unavailable
 from messaging.guard import judge_url
 from messaging.store import durability
 from sip.sandbox.scripts import MAGIC
@@ -33,13 +32,12 @@ from voice.presence import Presence
 from voice.routing import TrunkState
 from voice.sending import Sending
 from voice.simulating import merged
-from voice.trunk_book import TrunkBook
 from voice.trunk_record import ValkeyTrunkRecord
+from voice.trunks_now import TrunksNow
 from voice.version import pjsip_version, tocsin_version
 
 log = structlog.get_logger(__name__)
 
-BOOK_AGAIN_S = 1.0  # until the store answers
 VOICE_LOOKED_AT_S = 60.0  # a render is not free: once a minute is often enough to know that a voice works
 
 
@@ -55,8 +53,12 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
     with naming("api_keys"):
         accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
     book = compose.trunk_book(settings, redis)
-    trunks = _TrunksNow(settings, book)
-    compose.beside(stack, trunks.keep_reading(), "trunk book")
+    trunks = TrunksNow(settings, book)
+    compose.beside(stack, trunks.keep_reading(apply_file=True), "trunk book")
+    tolls = compose.toll_book(settings, redis)
+    with naming("dial.allow"):
+        guard = compose.toll_guard(settings, tolls, lambda: trunks.known)
+    compose.beside(stack, guard.keep_reading(), "toll guard")
     presence = Presence(redis, settings.store.prefix, clock)
     await compose.announced(stack, presence, "api", compose.holder(), dict)
     return Api(
@@ -73,6 +75,9 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         chaos=ValkeyChaos(redis, blocking, settings.store.prefix),
         trunks=book,
         record=ValkeyTrunkRecord(redis, settings.store.prefix),
+        tolls=tolls,
+        guard=guard,
+        self_tests=compose.self_tests(settings, redis, blocking),
         sandbox_trunk=compose.sandbox_trunk(settings),
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks.now, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
@@ -85,29 +90,6 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
     )
 
 
-class _TrunksNow:
-    """The trunks that take calls, kept up to date. While the store has not answered yet: those of the file."""
-
-    def __init__(self, settings: Settings, book: TrunkBook) -> None:
-        self._settings, self._book = settings, book
-        self.now = tuple(said.trunk for said in compose.trunk_file(settings) or ())
-
-    async def keep_reading(self) -> None:
-        applied = False
-        while True:
-            try:
-                if not applied:
-                    await compose.apply_trunk_file(self._settings, self._book)
-                    applied = True
-                async for _ in self._book.watch():
-                    self.now = await compose.trunks(self._settings, self._book)
-            except Unavailable:
-                await asyncio.sleep(BOOK_AGAIN_S)
-            except SettingsError as error:  # somebody changed the file since we started
-                log.error("trunk file is not applied", why=str(error))  # noqa: TRY400 - it says all there is
-                applied = True
-
-
 def _owners(settings: Settings) -> tuple[str, ...]:
     return tuple(f"{settings.account.id}.{mode}" for mode in Mode)
 
@@ -117,7 +99,7 @@ def _refusal(settings: Settings) -> Callable[[str, bool], str | None]:
     return lambda url, sandbox: judge_url(url, policies[sandbox])
 
 
-def _routes(trunks: _TrunksNow, presence: Presence) -> Callable[[], Awaitable[tuple[TrunkState, ...]]]:
+def _routes(trunks: TrunksNow, presence: Presence) -> Callable[[], Awaitable[tuple[TrunkState, ...]]]:
     async def routes() -> tuple[TrunkState, ...]:
         return merged(trunks.now, [dialer.get("routes", {}) for dialer in await presence.present("dialer")])
 

@@ -16,6 +16,7 @@ from media.prompt import Prompt
 from media.speech import SpeechError
 from messaging.clock import Clock
 from messaging.errors import Unavailable
+from messaging.numbers import NumberError
 from sip import ladder
 from sip.causes import Cause
 from sip.commands import Why
@@ -23,6 +24,7 @@ from sip.events import Answered, Digit, Ended, LineEvent, Origin, Phase, Ringing
 from sip.line import Leg, LineError, LinesDown, NoFreeLine
 from voice.call_object import UTC_ZONE
 from voice.calls import Call, Dialed, Ending, KeyPressed, NotDialed, Rang, Status, WasAnswered
+from voice.destinations import cause_of
 from voice.endings import in_public, lost, moment, of_leg, outcome_of, without_audio, without_leg
 from voice.failover import may_go_on, next_hop
 from voice.flows import begin, step
@@ -82,6 +84,7 @@ class Desk:
     clock: Clock
     heard_pct: int
     recordings: Path
+    may_ring: Callable[[str, str], NumberError | None]  # owner, number -> why it is not called (toll_guard.py)
     zone: tzinfo = UTC_ZONE
 
 
@@ -230,6 +233,9 @@ class Dispatch:
         if not may_carry(self._door.trunk, call):
             log.error("call and trunk do not match", call_id=call.call_id, trunk_id=self._door.trunk.id)
             return self._never(Cause.INVALID_NUMBER)
+        refusal = self._desk.may_ring(call.owner, call.to_number)
+        if refusal is not None:  # the rules have changed since it was accepted
+            return replace(self._never(cause_of(refusal)), detail=refusal.detail)
         return None
 
     async def _audio(self) -> Audio | None:

@@ -13,6 +13,7 @@ from media.ssml import parse
 from messaging.errors import FieldError, Invalid, NoTrunk
 from messaging.numbers import NumberError, normalise, require_real
 from messaging.strict_json import shown
+from voice.destinations import Destinations
 from voice.messages import Callback, Script
 
 RECIPIENTS_MAX = 1000  # unique numbers, as 9bits says
@@ -50,6 +51,7 @@ class Sender:
     region: str | None  # for bare national numbers; None: international only
     callback: Callback | None = None  # the account's own (9bits: Settings -> Webhook)
     live_trunks: Mapping[str, LiveTrunk] = field(default_factory=dict)  # where live calls may leave, by id
+    destinations: Destinations = Destinations()  # where live calls may go
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +156,20 @@ def _recipients(sender: Sender, request: Request) -> tuple[tuple[str, ...], tupl
             continue
         seen.add(text)
         try:
-            number = normalise(text, sender.region)
+            number = normalise(text, sender.region, home=() if sender.sandbox else sender.destinations.home_codes)
             if not sender.sandbox:
                 require_real(number)
+                _require_allowed(number, sender.destinations)
         except NumberError as no:
             refused.append(Refusal(shown(text), index, no.code, no.detail))
         else:
             numbers[number] = None
     return tuple(numbers), tuple(refused)
+
+
+def _require_allowed(number: str, destinations: Destinations) -> None:
+    if refusal := destinations.refusal(number):
+        raise refusal
 
 
 def _wrong_recipients(request: Request, numbers: tuple[str, ...], refused: tuple[Refusal, ...]) -> list[FieldError]:

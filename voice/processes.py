@@ -13,6 +13,8 @@ import socket
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
+from redis.asyncio import Redis
+
 from config.children import tell_ready
 from config.settings import Settings
 from messaging.accounts import STRONG_LENGTH, Mode, bootstrap_mode, is_strong
@@ -28,6 +30,7 @@ from sip.sandbox.faults import Unruly
 from sip.sandbox.phone import CatchAllPhone
 from voice import compose, installation
 from voice.chaos import ValkeyChaos
+from voice.destinations import read_allow
 from voice.dialer import Dialer
 from voice.dialer_facts import dialer_facts
 from voice.dispatch import Desk
@@ -37,8 +40,10 @@ from voice.phone import Listener
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
 from voice.presence import Presence
 from voice.recovery import recover
+from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 from voice.trunk_lines import TrunkLines
+from voice.trunks_now import TrunksNow
 
 
 def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> None:
@@ -51,6 +56,8 @@ def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> Non
         compose.speech_engines(settings)
     with naming("trunks"):
         compose.trunk_file(settings, environ)
+    with naming("dial.allow"):
+        read_allow(settings.dial.allow)
     with naming("webhooks.allow"):
         for mode in Mode:
             compose.webhook_policy(settings, sandbox=mode is Mode.TEST)
@@ -103,9 +110,10 @@ async def run_dialer(settings: Settings) -> None:
         recordings = settings.data_dir / "recordings"
         recordings.mkdir(parents=True, exist_ok=True)
         compose.swept(stack, library.sweep, compose.old_recordings(settings, recordings))
-        desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings)
         book = compose.trunk_book(settings, redis)
         await compose.apply_trunk_file(settings, book)
+        guard = await _toll_guard(stack, settings, redis, book)
+        desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings, guard.may_ring)
         entries = compose.with_phone(settings, await book.all())
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {entry.trunk.id: entry.trunk for entry in entries}
@@ -122,10 +130,24 @@ async def run_dialer(settings: Settings) -> None:
         compose.beside(stack, _follow_the_book(settings, book, lines), "trunk book")
         watch = compose.trunk_watch(settings, redis, store.scores, presence)
         compose.beside(stack, watch.keep_looking(lines.trunks, lines.open), "trunk watch")
+        board = compose.self_tests(settings, redis, blocking)
+        tests = compose.self_test_desk(settings, board, book, lines.open, guard.may_ring)
+        compose.beside(stack, tests.keep_testing(), "self-tests")
         tell_ready(os.environ)
         await _until_stopped(stop, working)
         dialer.stop()
         await working
+
+
+async def _toll_guard(stack: contextlib.AsyncExitStack, settings: Settings, redis: Redis, book: TrunkBook) -> TollGuard:
+    """Read before the first call is taken, and watched from then on."""
+    looking = TrunksNow(settings, book)
+    guard = compose.toll_guard(settings, compose.toll_book(settings, redis), lambda: looking.known)
+    await looking.read()
+    await guard.read()
+    compose.beside(stack, looking.keep_reading(apply_file=False), "trunks now")
+    compose.beside(stack, guard.keep_reading(), "toll guard")
+    return guard
 
 
 async def _follow_the_book(settings: Settings, book: TrunkBook, lines: TrunkLines) -> None:
@@ -155,7 +177,8 @@ async def run_phone(settings: Settings) -> None:
         library = compose.prompt_library(settings)
         unruly = Unruly()
         stack.push_async_callback(library.aclose)
-        listener = Listener(compose.call_store(settings, redis, blocking), library)
+        tests = compose.self_tests(settings, redis, blocking)
+        listener = Listener(compose.call_store(settings, redis, blocking), library, tests)
         heard = settings.data_dir / "sandbox"
         compose.swept(stack, compose.old_recordings(settings, heard))
         phone = CatchAllPhone(

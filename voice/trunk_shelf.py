@@ -1,4 +1,4 @@
-"""Where the trunk book lies: rows of text under one version. The port, the one in Valkey, and the twin in memory."""
+"""Where a book lies (trunks, tolls): rows of text under one version. The port, its twin in memory, and Valkey's."""
 
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,11 +54,11 @@ class MemoryTrunkShelf:
 
 
 class ValkeyTrunkShelf:
-    """One hash: id -> row, and the version. Key after the prefix: `trunks`."""
+    """One hash: id -> row, and the version. Key after the prefix: the name of the book."""
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, redis: Redis, prefix: str, book: str = "trunks") -> None:
         self._redis = redis
-        self._key = f"{prefix}trunks"
+        self._key = f"{prefix}{book}"
         self._write = Script((files("voice") / "lua" / "book.lua").read_text())
 
     async def read(self) -> Page:

@@ -10,8 +10,11 @@ from tests.valkey import TestValkey
 from tests.voice_values import HOOK, now
 from voice.chaos import ValkeyChaos
 from voice.presence import Presence
+from voice.selftest import TrunkTest
+from voice.selftest_board import ValkeySelfTests
 from voice.store import Heard, Once
 from voice.store_valkey import ValkeyCallStore
+from voice.toll_book import SHELF, TollBook
 from voice.trunk_news import Told
 from voice.trunk_record import FeedEvent, ValkeyTrunkRecord
 from voice.trunk_shelf import ValkeyTrunkShelf
@@ -22,6 +25,7 @@ FOR_GOOD = {
     "endings",
     "starts",
     "trunks",
+    "toll",
     "q:hook:due",
     "q:hook:wake",
 }  # gone when empty, or a few entries
@@ -44,7 +48,8 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await store.save_trace(done.call_id, "[]")
         await store.save_heard(Heard(done.call_id, done.to_number, 1.0, None, None, "", None, now()))
         await bench.reaches(await bench.call("12025550102"), "call.ringing")
-        await bench.call(trunk_id="nowhere")  # waits
+        for campaign in (False, True):
+            await bench.call(trunk_id="nowhere", campaign=campaign)  # waits
         presence = Presence(valkey.redis, valkey.prefix, SystemClock())
         await presence.started("dialer")
         await presence.announce("dialer", "here:1", {})
@@ -55,6 +60,10 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await record.tell(
             "lagos-1", Told(), Told(1, 1), "main.live", FeedEvent("evt_1", "trunk.up", now(), 1, "lagos-1")
         )
+        await TollBook(ValkeyTrunkShelf(valkey.redis, valkey.prefix, SHELF)).set_allow("main.live", ("gb",))
+        tests = ValkeySelfTests(valkey.redis, valkey.blocking, valkey.prefix)
+        await tests.ask(TrunkTest("test_1", "lagos-1", "main.live", "key_1", False, now()))
+        await tests.tell_keys("test_1", "5")
         names = [key async for key in valkey.redis.scan_iter(match=f"{valkey.prefix}*", count=1000)]
         found = {key.removeprefix(valkey.prefix): await valkey.redis.ttl(key) for key in names}
     await line.aclose()

@@ -25,7 +25,7 @@ from messaging.errors import (
     UnsupportedMediaType,
 )
 from messaging.http import JSON, PROBLEM, problem
-from voice.api import replies, schemas, trunk_models
+from voice.api import replies, schemas, selftest_models, toll_models, trunk_models
 from voice.api.reading import FORM
 
 REF = "#/components/schemas/{model}"
@@ -77,6 +77,7 @@ often as you like, at most one phone rings.
 TAGS = [
     {"name": "Voice messages", "description": "One request, up to 1000 people."},
     {"name": "Calls", "description": "One programmable call, and everything known about each call."},
+    {"name": "Toll-fraud guard", "description": "What an account may call, and spend."},
     {"name": "Trunks", "description": "Where calls leave. Test keys see the sandbox's trunks, live keys all others."},
     {"name": "Media", "description": "Hear it before you send it."},
     {"name": "Sandbox", "description": "What the catch-all phone heard (test keys only)."},
@@ -97,6 +98,10 @@ _MODELS: tuple[type[BaseModel], ...] = (
     trunk_models.TrunksOut,
     trunk_models.TrunkStatusOut,
     trunk_models.PlanOut,
+    toll_models.PermissionsIn,
+    toll_models.PermissionsOut,
+    selftest_models.SelfTestIn,
+    selftest_models.SelfTestOut,
     replies.Problem,
     replies.SendVoiceOut,
     replies.MessageOut,

@@ -25,8 +25,11 @@ from voice.chaos import ChaosBoard
 from voice.messages import Callback, CallbackFormat
 from voice.orders import LiveTrunk
 from voice.routing import TrunkState
+from voice.selftest_board import SelfTestBoard
 from voice.sending import Sender, Sending
 from voice.store import CallStore
+from voice.toll_book import TollBook
+from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 from voice.trunk_record import TrunkRecord
 
@@ -125,6 +128,9 @@ class Api:
     chaos: ChaosBoard  # what trouble the catch-all phone was told to make
     trunks: TrunkBook
     record: TrunkRecord  # what was told of each trunk
+    tolls: TollBook
+    guard: TollGuard  # may this account ring that number?
+    self_tests: SelfTestBoard
     sandbox_trunk: Trunk | None = None  # the way to the catch-all phone: no entry of the book
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
@@ -191,6 +197,7 @@ def sender_of(api: Api, principal: Principal) -> Sender:
         region=account.region,
         callback=callback,
         live_trunks=api.live_trunks(),
+        destinations=api.guard.destinations(principal.owner),
     )
 
 

@@ -25,7 +25,9 @@ _EXITS = {
 _BLOCKED = frozenset(
     {
         "EMERGENCY_NUMBER",
+        "GEO_BLOCKED",
         "HIGH_RISK_NUMBER",
+        "PAGER_NUMBER",
         "PERSONAL_NUMBER",
         "PREMIUM_NUMBER",
         "SANDBOX_NUMBER",

@@ -20,6 +20,8 @@ chaos = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make sand
 app.add_typer(chaos, name="chaos")
 trunk = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The trunks of a running service.")
 app.add_typer(trunk, name="trunk")
+permissions = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Which countries live calls may go to.")
+app.add_typer(permissions, name="permissions")
 config = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Settings and trunk files, before they matter.")
 app.add_typer(config, name="config")
 
@@ -370,6 +372,56 @@ def trunk_unregister(trunk_id: WhichTrunk, api_key: ApiKey, url: Url = DEFAULT_U
     from voice.cli.trunks import run_register
 
     raise typer.Exit(run_register(trunk_id, url, api_key, registers=False))
+
+
+@trunk.command("check")
+def trunk_check(
+    trunk_id: WhichTrunk,
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    to: Annotated[str | None, typer.Option(help="A number to ring; the sandbox rings its own phone.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="One of the trunk's caller ids.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try every step of a trunk, and say what to mend.
+
+    DNS, connect, TLS, OPTIONS, REGISTER; with a number also INVITE, RTP both
+    ways, DTMF, BYE. Also for a trunk that is disabled. Exit 0: it works.
+    14: the step that is named does not. 15: no sound comes back.
+    """
+    from voice.cli.selftest import run_check
+
+    raise typer.Exit(run_check(trunk_id, to, from_, url, api_key, as_json=as_json))
+
+
+Where = Annotated[list[str], typer.Argument(metavar="WHERE…", help="Countries (gb) and prefixes (4420).")]
+
+
+@permissions.command("show")
+def permissions_show(api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """The countries of your caller ids, and what is allowed besides."""
+    from voice.cli.permissions import run_show
+
+    raise typer.Exit(run_show(url, api_key, as_json=as_json))
+
+
+@permissions.command("allow")
+def permissions_allow(where: Where, api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """Let live calls go there too; needs the scope admin."""
+    from voice.cli.permissions import run_change
+
+    raise typer.Exit(run_change(where, [], url, api_key, as_json=as_json))
+
+
+@permissions.command("deny")
+def permissions_deny(where: Where, api_key: ApiKey, url: Url = DEFAULT_URL, as_json: Json = False) -> None:
+    """Take entries off the list.
+
+    The countries of your caller ids stay.
+    """
+    from voice.cli.permissions import run_change
+
+    raise typer.Exit(run_change([], where, url, api_key, as_json=as_json))
 
 
 @config.command("check")

@@ -4,7 +4,7 @@ import logging
 import numpy as np
 import pytest
 
-from media.speech import EngineDown, Sound, SpeechChain, SpeechError, Utterance, first_that_speaks
+from media.speech import EngineDown, Sound, SpeechChain, SpeechError, Unspeakable, Utterance, first_that_speaks
 from tests.unit.media.engines import CandidScripted, GatedEngine, HangingEngine, Scripted, SilentEngine, fails, well
 from tests.unit.media.sounds import babble, nothing
 
@@ -313,3 +313,21 @@ def test_the_order_of_asking_is_known_beforehand():
 
     assert [engine.name for engine in both.order("en-gb", "flite:rms")] == ["flite", "gtts"]
     assert [engine.name for engine in both.order("fr", "flite:rms")] == ["gtts"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_texts"),
+    [
+        (SpeechError("it gave silence"), DOWN, False),
+        (DOWN, DOWN, False),
+        (RuntimeError("its library is broken"), SpeechError("it ended with signal 11"), False),
+        (DOWN, Unspeakable("flite reads only Latin letters"), True),
+    ],
+)
+async def test_only_an_engine_that_names_the_text_blames_the_text(first, second, is_texts):
+    engines = Scripted("one", fails(first)), Scripted("two", fails(second))
+
+    with pytest.raises(SpeechError) as caught:
+        await chain(*engines).speak(HELLO)
+
+    assert caught.value.of_request is is_texts

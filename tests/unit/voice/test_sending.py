@@ -14,6 +14,7 @@ from media.speech import SpeechError
 from messaging.clock import SystemClock
 from messaging.errors import IdempotencyMismatch, Invalid, NotFound, SpeechFailed
 from tests.voice_values import now
+from voice.destinations import Destinations
 from voice.messages import Callback, MessageStatus, SandboxScript, Script
 from voice.orders import LiveTrunk
 from voice.sending import Receipt, Request, Sender, Sending
@@ -21,7 +22,11 @@ from voice.store import Accepted, CallFilter, Intent, Lane
 from voice.store_memory import MemoryCallStore
 
 TESTER = Sender("main.test", True, ("12025550199",), "NG")
-CUSTOMER = Sender("main.live", False, ("12025550199", "2347080670000"), None, live_trunks={"carrier": LiveTrunk()})
+NUMBERS = ("12025550199", "2347080670000")
+CUSTOMER = Sender(
+    "main.live", False, NUMBERS, None,
+    live_trunks={"carrier": LiveTrunk()}, destinations=Destinations.of(NUMBERS, ("gb",)),
+)  # fmt: skip
 HELLO = Request(to=("12025550100",), text="Hello")
 
 

@@ -1,0 +1,55 @@
+"""May this account ring that number? Asked by the API when it accepts and by the dialer right before it dials.
+
+    guard = compose.toll_guard(settings, redis, caller_ids)
+    await guard.read()                                  # once, before the first question
+    compose.beside(stack, guard.keep_reading(), "toll guard")
+    refusal = guard.may_ring("main.live", "18761234567")  # a NumberError with code and detail, or None
+
+The rules are read once and watched, so that a question costs no round trip; a change holds within about a second.
+"""
+
+from collections.abc import Callable, Sequence
+
+from messaging.accounts import Mode, owner_mode
+from messaging.numbers import NumberError
+from voice.destinations import Destinations
+from voice.toll_book import Rules, TollBook
+
+
+class TollGuard:
+    """`allow`: for accounts that have no list of their own. `caller_ids`: those of live calls, as they are now."""
+
+    def __init__(self, book: TollBook, allow: Sequence[str], caller_ids: Callable[[], tuple[str, ...]]) -> None:
+        self._book, self._allow, self._caller_ids = book, tuple(allow), caller_ids
+        self.rules = Rules()
+        self._known: dict[str, tuple[tuple[str, ...], Destinations]] = {}  # by owner, with the caller ids it is from
+
+    async def read(self) -> None:
+        """Raises Unavailable."""
+        self._take(await self._book.read())
+
+    async def keep_reading(self) -> None:
+        async for rules in self._book.watch():
+            self._take(rules)
+
+    def _take(self, rules: Rules) -> None:
+        self.rules = rules
+        self._known.clear()
+
+    def may_ring(self, owner: str, number: str) -> NumberError | None:
+        """Why not, or None. `number`: international digits. Test calls reach the catch-all phone alone, so any."""
+        if owner_mode(owner) is Mode.TEST:
+            return None
+        return self.destinations(owner).refusal(number)
+
+    def destinations(self, owner: str) -> Destinations:
+        ours = self._caller_ids()
+        known = self._known.get(owner)
+        if known is None or known[0] != ours:
+            known = (ours, Destinations.of(ours, self.allowed(owner)))
+            self._known[owner] = known
+        return known[1]
+
+    def allowed(self, owner: str) -> tuple[str, ...]:
+        """Its list, or the setting's."""
+        return self.rules.allow.get(owner, self._allow)
