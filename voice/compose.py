@@ -20,13 +20,14 @@ from media.fetch import MediaError, MediaFetcher, media_address
 from media.library import PromptLibrary
 from media.offline import EspeakEngine, FliteEngine
 from media.speech import SpeechEngine, first_that_speaks
-from messaging.accounts import Accounts
+from messaging.accounts import Accounts, Mode
 from messaging.clock import SystemClock
 from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client, judge_url
 from messaging.store import connect, connect_blocking
 from sip.line import TrunkLine
 from sip.lines import Lines
+from sip.processleg import RungLeg
 from sip.simulated import SimulatedLine
 from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
 from sip.trunk_file import TrunkError, read_trunks, warn
@@ -215,7 +216,8 @@ def sandbox_trunk(settings: Settings) -> Trunk | None:
     )
 
 
-def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
+def line_for(settings: Settings, answer: Callable[[Trunk, RungLeg], None], trunk: Trunk) -> TrunkLine:
+    """`answer`: told of each call that the trunk brings."""
     if settings.simulate:
         return SimulatedLine(most=settings.lines.most)
     return Lines(
@@ -225,6 +227,7 @@ def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
         rtp_base=settings.lines.rtp_base if not trunk.sandbox else 0,
         idle_s=settings.lines.idle_s,
         ladder=settings.lines.ladder,
+        answer=functools.partial(answer, trunk),
     )
 
 
@@ -248,6 +251,11 @@ async def open_accounts(settings: Settings, url: str) -> AsyncIterator[Accounts]
     async with contextlib.AsyncExitStack() as stack:
         redis = _client(stack, connect(url))
         yield accounts(settings, redis, installation.pepper(settings))
+
+
+def house_owner(settings: Settings) -> str:
+    """Whose calls are that no account asked for."""
+    return f"{settings.account.id}.{Mode.LIVE}"
 
 
 def holder() -> str:
