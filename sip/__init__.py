@@ -23,9 +23,10 @@ doorkeeper.py strangers kept out by the kernel
 engine.py     PJSIP. It and its parts alone import pjsua2: pjcall.py, pjsound.py, pjendpoint.py, pjproblem.py
 pjsettings.py, selfcheck.py  its settings; may it dial?
 tls.py        whom we believe, why we do not      streams.py    did an INVITE have a connection to leave by? (pure)
-messages.py   what a SIP message says (pure)    quality.py  the E-model (pure)    recording.py  two sides, one WAV
+messages.py   what a SIP message says (pure)    logins.py   how often a peer asks for a login (pure)
+quality.py  the E-model (pure)    recording.py  two sides, one WAV
 inband.py     keys heard in the sound (pure)
-options.py    is somebody there: one OPTIONS request
+options.py    is somebody there: one OPTIONS request         probing.py    the way there: name, connection, certificate
 simulated.py  SimulatedLine, the twin of Lines  callee.py     who is at the other end of it
 sandbox/      the catch-all phone: a real SIP callee
 """

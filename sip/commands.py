@@ -17,6 +17,7 @@ class Why(StrEnum):
     API = "api"  # somebody asked for it
     SHUTDOWN = "shutdown"  # the service is going down; also: the pipe closed
     INSECURE = "insecure"  # answered without SRTP, which the trunk has to use
+    INCOMPATIBLE = "incompatible"  # answered without media, or with media that was never offered
     TRUNK_SILENT = "trunk_silent"  # not even a 100 Trying: abandoned, and nobody can know whether it rang
 
 
@@ -66,6 +67,14 @@ class StopPlaying:
     """Silence, call stays up (a key was pressed: barge-in)."""
 
     call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Press keys on an answered call, the way that the trunk says (`Trunk.dtmf`). Nothing answers it."""
+
+    call_id: str
+    digits: str  # 0-9 * # A-D
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,4 +139,6 @@ class Stop:
     """BYE to all, at most 2 s, then exit 0."""
 
 
-Command = Dial | Play | StopPlaying | Answer | Refuse | HangUp | Register | Unregister | Ping | Drain | Stop
+Command = (
+    Dial | Play | StopPlaying | SendDigits | Answer | Refuse | HangUp | Register | Unregister | Ping | Drain | Stop
+)

@@ -21,6 +21,7 @@ from sip.commands import Dial
 from sip.doorkeeper import Doorkeeper
 from sip.events import Ready
 from sip.legs import Counters
+from sip.logins import Logins
 from sip.messages import Seen, read_log
 from sip.pjcall import Call
 from sip.pjendpoint import Account, Endpoint, Listener, ListeningRegistrant, Registrant, Tape
@@ -60,7 +61,8 @@ class Engine:
         self._registrant_route: str | None = None
         self._awake = True
         self._route = ""
-        self._tape = Tape()  # lives as long as the process
+        self._logins = Logins()
+        self._tape = Tape(self._stop_login)  # lives as long as the process
         self.streams = Streams(setup.trunk.outbound_proxy or setup.trunk.uris[0].host)
         problem = attempt(self._start)
         if problem is not None:
@@ -123,6 +125,13 @@ class Engine:
             rtp_range=effective.rtp_range,
             checks=selfcheck.warnings(effective, self._setup),
         )
+
+    def _stop_login(self, entry: str) -> None:
+        """Inside the library, between the receipt of a challenge and its answer to it: the one moment to prevent it."""
+        endless = self._logins.too_many(entry)
+        for call in list(self._calls.values()) if endless else ():
+            if call.getInfo().callIdString == endless:
+                self.hang_up(call.call_id)
 
     def _guarded(self, ready: Ready) -> Ready:
         """Strangers are kept out by the kernel from here on, where it can."""
@@ -303,6 +312,21 @@ class Engine:
         call = self._calls.get(call_id)
         if call is not None:
             self._sound.silence(call)
+
+    def press(self, call_id: str, digits: str) -> Problem | None:
+        """Keys, the way that the trunk takes them."""
+        call = self._calls.get(call_id)
+        if call is None:
+            return None
+        match self._setup.trunk.dtmf:
+            case DtmfWay.RFC4733:
+                return attempt(lambda: call.dialDtmf(digits))
+            case DtmfWay.INFO:
+                prm = pj.CallSendDtmfParam()
+                prm.method, prm.digits = pj.PJSUA_DTMF_METHOD_SIP_INFO, digits
+                return attempt(lambda: call.sendDtmf(prm))
+            case DtmfWay.INBAND:
+                return attempt(lambda: self._sound.press(call, digits))
 
     def heard(self, call_id: str) -> Iterator[bytes]:
         """What was heard since the last time, PCM16 at 8 kHz; only where the trunk's keys are in the sound."""

@@ -18,6 +18,7 @@ from sip.commands import (
     Play,
     Refuse,
     Register,
+    SendDigits,
     Stop,
     StopPlaying,
     Unregister,
@@ -96,10 +97,10 @@ class Exchange:
                 self._play(command)
             case StopPlaying():
                 self._stop_playing(command.call_id)
-            case Answer() if self._reception is not None:
-                self._reception.answer(command)
-            case Refuse() if self._reception is not None:
-                self._reception.refuse(command)
+            case SendDigits():
+                self._send_digits(command)
+            case Answer() | Refuse() if self._reception is not None:
+                self._reception.obey(command)
             case HangUp():
                 self._hang_up_by_id(command)
             case Register() if self._registering is not None:
@@ -250,6 +251,13 @@ class Exchange:
             self._engine.silence(call_id)
             self._count(leg, time.monotonic())
             self._say(leg.stopped(time.time()))
+
+    def _send_digits(self, command: SendDigits) -> None:
+        leg = self._legs.get(command.call_id)
+        if leg is not None and leg.confirmed:
+            problem = self._engine.press(command.call_id, command.digits)
+            if problem is not None:
+                leg.error = f"a key could not be sent: {problem}"
 
     def _hang_up_by_id(self, command: HangUp) -> None:
         leg = self._legs.get(command.call_id)

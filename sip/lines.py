@@ -23,7 +23,7 @@ from sip.ports import NoFreePorts, claim, free_sip_port
 from sip.prefork import Prefork, PreforkError
 from sip.processleg import RungLeg, StillbornLeg
 from sip.registrar import Registrar
-from sip.setup import DIALS_PER_S_CEILING, SILENT_S, LineSetup
+from sip.setup import DIALS_PER_S_CEILING, SETTLE_S, SILENT_S, LineSetup
 from sip.trunk import Registration, Timers, Trunk
 
 log = structlog.get_logger(__name__)
@@ -58,6 +58,7 @@ class Lines:
         keep: int = 1,
         ladder: bool = True,
         silent_s: float = SILENT_S,
+        settle_s: float = SETTLE_S,
         recycle_after: int = 2000,
         beat_s: float = BEAT_S,
         any_interface: bool = False,
@@ -71,6 +72,7 @@ class Lines:
         b_s = trunk.timers.b_ms / 1000
         # The library's own timer B is 32 s whatever is said; what the operator says is kept by giving up ourselves.
         self._silent_s = silent_s if trunk.timers == Timers() else min(b_s, SILENT_SLOT_S)
+        self._settle_s = settle_s
         self._ladder, self._beat_s = ladder, beat_s
         self._any_interface = any_interface
         self._prefork = Prefork()
@@ -312,6 +314,7 @@ class Lines:
             ladder=self._ladder,
             dials_per_s=min(DIALS_PER_S_CEILING, max(1.0, self._trunk.cps)),
             silent_s=self._silent_s,
+            settle_s=self._settle_s,
             registers=registers,
             listens=listens,
             any_interface=self._any_interface,

@@ -19,14 +19,19 @@ _TAPE_MOST = 4096
 class Tape(pj.LogWriter):  # type: ignore[misc]  # the module has no types
     """Collects the log entries that hold SIP messages; they are read later, outside the library."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: Callable[[str], None]) -> None:
         super().__init__()
+        self._heard = heard
         self.entries: deque[tuple[float, str]] = deque(maxlen=_TAPE_MOST)
 
     def write(self, entry: Any) -> None:
         message = entry.msg
         if "--end msg--" in message:
             self.entries.append((time.time(), message))
+            try:
+                self._heard(message)
+            except Exception:  # noqa: BLE001  # outermost frame of a callback
+                traceback.print_exc(file=sys.stderr)
 
 
 class Endpoint(pj.Endpoint):  # type: ignore[misc]  # the module has no types

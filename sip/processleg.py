@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
-from sip.commands import AfterScript, Answer, Command, Dial, HangUp, Play, Refuse, StopPlaying, Why
+from sip.commands import AfterScript, Answer, Command, Dial, HangUp, Play, Refuse, SendDigits, StopPlaying, Why
 from sip.events import Answered, Digit, Ended, LineEvent, Origin, Phase, Played, Ringing, Rung, Trace
 
 EVENTS_MOST = 1000  # of one call; a process gone mad must not fill the parent's memory
@@ -44,6 +44,9 @@ class ProcessLeg:
 
     async def stop_playing(self) -> None:
         self._send(StopPlaying(self.call_id))
+
+    async def send_digits(self, digits: str) -> None:
+        self._send(SendDigits(self.call_id, digits))
 
     async def hang_up(self, why: Why) -> None:
         self._send(HangUp(self.call_id, why))
@@ -117,6 +120,8 @@ class StillbornLeg:
     async def play(self, audio: str, then: AfterScript) -> None: ...
 
     async def stop_playing(self) -> None: ...
+
+    async def send_digits(self, digits: str) -> None: ...
 
     async def hang_up(self, why: Why) -> None: ...
 

@@ -57,7 +57,13 @@ class Reception:
             self._say(TurnedAway(time.time(), self._turned, self._last.code, self._last_source, self._last.why))
             self._turned = 0
 
-    def answer(self, command: Answer) -> None:
+    def obey(self, command: Answer | Refuse) -> None:
+        if isinstance(command, Answer):
+            self._answer(command)
+        else:
+            self._refuse(command)
+
+    def _answer(self, command: Answer) -> None:
         leg = self._legs.get(command.call_id)
         if leg is None or not leg.inbound or leg.dial.audio:
             return
@@ -73,7 +79,7 @@ class Reception:
             leg.error = str(problem)
             self._engine.turn_away(command.call_id, NOBODY)
 
-    def refuse(self, command: Refuse) -> None:
+    def _refuse(self, command: Refuse) -> None:
         leg = self._legs.get(command.call_id)
         if leg is not None and leg.inbound and not leg.confirmed:
             leg.why = leg.why or Why.API
