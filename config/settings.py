@@ -46,10 +46,10 @@ class Account(Section):
     id: str = "main"  # its name in keys and logs
     caller_ids: tuple[str, ...] = ()  # your numbers, international digits; not set: those of your trunks
     timezone: str = "UTC"  # IANA name; a day of your limits begins at its midnight
-    alert_url: str | None = None  # told of account.spend_cap; not set: callback_url, unless that speaks 9bits
     region: str | None = None  # two letters: national numbers are read as of this country
     callback_url: str | None = None  # the account's own webhook, told of every call that names no other
     callback_format: Literal["standard", "9bits"] = "9bits"  # of the account's own webhook
+    events_url: str | None = None  # told of trunk.* and account.spend_cap, always in the standard format
 
 
 class Dial(Section):

@@ -1,5 +1,6 @@
 """Our identifiers: a prefix and a ULID (sortable by creation), and the 25-character ref_id of 9bits."""
 
+import hashlib
 import os
 import re
 import secrets
@@ -10,6 +11,7 @@ _REF_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _REF_LENGTH = 25
 
 _CALL_ID = re.compile(r"call_[0-9A-HJKMNP-TV-Z]{26}")
+_TEST_ID = re.compile(r"test_[0-9A-HJKMNP-TV-Z]{26}")
 _REF_ID = re.compile(r"(?:msg_)?([0-9a-z]{25})")
 
 
@@ -31,6 +33,17 @@ def delivery_id() -> str:
     return "dlv_" + ulid()
 
 
+def test_id() -> str:
+    """Of a trunk's self-test."""
+    return "test_" + ulid()
+
+
+def test_id_of(key: str) -> str:
+    """The same for the same key: whoever repeats a request finds the test that it asked for."""
+    value = int.from_bytes(hashlib.sha256(key.encode()).digest()[:16], "big")
+    return "test_" + "".join(_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5))
+
+
 def request_id() -> str:
     return "req_" + ulid()
 
@@ -42,6 +55,10 @@ def ref_id() -> str:
 
 def is_call_id(text: str) -> bool:
     return _CALL_ID.fullmatch(text) is not None
+
+
+def is_test_id(text: str) -> bool:
+    return _TEST_ID.fullmatch(text) is not None
 
 
 def parse_ref_id(text: str) -> str | None:

@@ -17,6 +17,7 @@ class Why(StrEnum):
     API = "api"  # somebody asked for it
     SHUTDOWN = "shutdown"  # the service is going down; also: the pipe closed
     INSECURE = "insecure"  # answered without SRTP, which the trunk has to use
+    INCOMPATIBLE = "incompatible"  # answered without media, or with media that was never offered
     TRUNK_SILENT = "trunk_silent"  # not even a 100 Trying: abandoned, and nobody can know whether it rang
 
 
@@ -69,6 +70,36 @@ class StopPlaying:
 
 
 @dataclass(frozen=True, slots=True)
+class SendDigits:
+    """Press keys on an answered call, the way that the trunk says (`Trunk.dtmf`). Nothing answers it."""
+
+    call_id: str
+    digits: str  # 0-9 * # A-D
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Pick up a call that came in (`Rung`), and say this; the members are those of `Dial`."""
+
+    call_id: str
+    audio: str
+    pause_ms: int = 500
+    repeat: int = 1
+    repeat_gap_ms: int = 700
+    then: AfterScript = AfterScript.HANG_UP
+    max_duration_s: float = 300.0
+    rtp_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Do not pick up: the final answer that the caller gets. Harmless when the call is gone, or answered."""
+
+    call_id: str
+    code: int  # 400 to 699
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """CANCEL, BYE or give up, whichever the phase needs. Harmless when the call is gone."""
 
@@ -108,4 +139,6 @@ class Stop:
     """BYE to all, at most 2 s, then exit 0."""
 
 
-Command = Dial | Play | StopPlaying | HangUp | Register | Unregister | Ping | Drain | Stop
+Command = (
+    Dial | Play | StopPlaying | SendDigits | Answer | Refuse | HangUp | Register | Unregister | Ping | Drain | Stop
+)

@@ -11,7 +11,7 @@ from pathlib import Path
 from sip.commands import Why
 from sip.engine import Engine
 from sip.events import Ended, Event, Phase
-from sip.legs import SETTLE_S, SILENT_SLOT_S, Close, Leg
+from sip.legs import SILENT_SLOT_S, Close, Leg
 from sip.recording import discard, join
 from sip.setup import LineSetup
 from sip.trunk import Srtp
@@ -66,7 +66,7 @@ class Ends:
         if played is not None:
             self._say(played)
         leg.close = close
-        leg.settle_by = now if leg.phase is Phase.SILENT else now + SETTLE_S
+        leg.settle_by = now if leg.phase is Phase.SILENT else now + self._setup.settle_s
         self.closing[leg.dial.call_id] = leg
 
     def publish(self, now: float) -> None:
@@ -113,3 +113,6 @@ class Ends:
             leg.unsent, leg.error = True, leg.error or self._engine.streams.why
         if self._setup.trunk.srtp is Srtp.REQUIRED and leg.never_heard and not leg.encrypted:
             leg.why, leg.error = Why.INSECURE, "answered without SRTP, which this trunk has to use"
+        elif leg.is_incompatible:
+            leg.reached(Phase.ANSWERED)
+            leg.why, leg.error = Why.INCOMPATIBLE, "answered without media that was offered"

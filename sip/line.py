@@ -51,6 +51,10 @@ class Leg(Protocol):
 
     async def stop_playing(self) -> None: ...
 
+    async def send_digits(self, digits: str) -> None:
+        """Press keys, the way that the trunk says. Harmless before the answer and after the end."""
+        ...
+
     async def hang_up(self, why: Why) -> None:
         """Ask for the end; the end itself arrives as `Ended`. Harmless when repeated."""
         ...

@@ -1,12 +1,14 @@
-"""Is somebody there? One OPTIONS request (RFC 3261 section 11) over UDP or TCP, and what came back. No PJSIP in it.
+"""Is somebody there? One OPTIONS request (RFC 3261 section 11), and what came back. No PJSIP in it.
 
 It has a socket of its own, connected to the target, so that nobody else's datagrams reach it; of what comes back only
-the first line and the Via's branch are read. TLS targets are not pinged.
+the first line and the Via's branch are read. TLS targets are asked by whoever brings the certificates to believe
+(`ask`), and are not pinged.
 """
 
 import asyncio
 import re
 import secrets
+import ssl
 import time
 from dataclasses import dataclass
 
@@ -32,27 +34,56 @@ def can_ping(target: TrunkUri) -> bool:
     return target.enabled and target.transport is not Transport.TLS and is_host(target.host)
 
 
+@dataclass(frozen=True, slots=True)
+class Via:
+    """Where the packets go. `host`: a name or an address; `name`: whom its certificate has to name, with `tls`.
+
+    `proxy`: "host:port" of an outbound proxy that reads the request first; empty: there is none.
+    """
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    name: str = ""
+    proxy: str = ""
+
+
 async def ping(target: TrunkUri, bind_address: str, within_s: float = WITHIN_S) -> Answered | None:
     """None: nothing came back in time, or the way there is closed."""
-    started = time.monotonic()
-    asking = _over_tcp if target.transport is Transport.TCP else _over_udp
     try:
-        async with asyncio.timeout(within_s):
-            code = await asking(target, bind_address)
+        return await ask(target, bind_address, within_s)
     except (TimeoutError, OSError, EOFError, ValueError):
         return None
+
+
+async def ask(target: TrunkUri, bind_address: str, within_s: float = WITHIN_S, via: Via | None = None) -> Answered:
+    """The same, telling what is wrong. Raises TimeoutError: nothing came back. ConnectionRefusedError: their machine
+    says that nobody listens. OSError, EOFError, ValueError: the connection ended, or what came is no SIP.
+    """
+    started = time.monotonic()
+    way = via or Via(target.host.strip("[]"), target.port)
+    waiting = _Waiting()
+    try:
+        async with asyncio.timeout(within_s):
+            if target.transport is Transport.UDP:
+                code = await _over_udp(target, bind_address, way, waiting)
+            else:
+                code = await _over_stream(target, bind_address, way)
+    except TimeoutError:
+        if waiting.closed:
+            raise ConnectionRefusedError("nobody listens at that port") from None
+        raise
     return Answered(code, round((time.monotonic() - started) * 1000))
 
 
-async def _over_udp(target: TrunkUri, bind_address: str) -> int:
+async def _over_udp(target: TrunkUri, bind_address: str, via: Via, waiting: "_Waiting") -> int:
     loop = asyncio.get_running_loop()
-    waiting = _Waiting()
     transport, _ = await loop.create_datagram_endpoint(
-        lambda: waiting, local_addr=(bind_address, 0), remote_addr=(target.host.strip("[]"), target.port)
+        lambda: waiting, local_addr=(bind_address, 0), remote_addr=(via.host, via.port)
     )
     try:
         branch = _branch()
-        request = _request(target, branch, transport.get_extra_info("sockname"))
+        request = _request(target, branch, transport.get_extra_info("sockname"), via.proxy)
         waiting.branch = branch
         pause_s = T1_S
         while True:
@@ -72,6 +103,10 @@ class _Waiting(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.branch = ""
+        self.closed = False
+
+    def error_received(self, exc: Exception) -> None:
+        self.closed = self.closed or isinstance(exc, ConnectionRefusedError)  # ICMP: port unreachable
 
     def datagram_received(self, data: bytes, addr: object) -> None:
         code = final_code(data, self.branch)
@@ -79,13 +114,18 @@ class _Waiting(asyncio.DatagramProtocol):
             self.code.set_result(code)
 
 
-async def _over_tcp(target: TrunkUri, bind_address: str) -> int:
+async def _over_stream(target: TrunkUri, bind_address: str, via: Via) -> int:
     reader, writer = await asyncio.open_connection(
-        target.host.strip("[]"), target.port, local_addr=(bind_address, 0), limit=HEAD_MOST
+        via.host,
+        via.port,
+        local_addr=(bind_address, 0),
+        limit=HEAD_MOST,
+        ssl=via.tls,
+        server_hostname=via.name if via.tls else None,
     )
     try:
         branch = _branch()
-        writer.write(_request(target, branch, writer.get_extra_info("sockname")))
+        writer.write(_request(target, branch, writer.get_extra_info("sockname"), via.proxy))
         await writer.drain()
         while True:
             head = await reader.readuntil(b"\r\n\r\n")
@@ -110,14 +150,16 @@ def _branch() -> str:
     return f"z9hG4bK{secrets.token_hex(12)}"
 
 
-def _request(target: TrunkUri, branch: str, ours: tuple[str, int]) -> bytes:
+def _request(target: TrunkUri, branch: str, ours: tuple[str, int], proxy: str = "") -> bytes:
     host, port = _bracketed(target.host), target.port
     me = f"{_bracketed(ours[0])}:{ours[1]}"
     name = target.transport.value
-    uri = f"sip:{host}:{port}" + ("" if target.transport is Transport.UDP else f";transport={name}")
+    over = "" if target.transport is Transport.UDP else f";transport={name}"
+    uri = f"sip:{host}:{port}{over}"
     lines = (
         f"OPTIONS {uri} SIP/2.0",
         f"Via: SIP/2.0/{name.upper()} {me};branch={branch};rport",
+        *((f"Route: <sip:{proxy}{over};lr>",) if proxy else ()),
         "Max-Forwards: 70",
         f"From: <sip:{me}>;tag={secrets.token_hex(8)}",
         f"To: <{uri}>",

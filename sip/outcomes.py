@@ -17,6 +17,7 @@ from sip.events import Ended, Origin, Phase
 
 __all__ = [
     "CAUSE_CODES",
+    "IN_VAIN",
     "NEVER_DIALLED",
     "NEVER_NEXT_TRUNK",
     "SIP_CODES",
@@ -38,6 +39,8 @@ PACKET_MS = 20  # one RTP packet of G.711 or G.722
 LEFT_SHARE = 0.9  # less than this share of the packets that should have left is a failed playback
 START_GRACE_MS = 300  # from the answer and the pause to the first packet of speech
 MEDIA_GRACE_S = 1.0  # an answered call shorter than this tells nothing about the peer's media
+IN_VAIN = frozenset({Cause.MEDIA_TIMEOUT, Cause.NO_AUDIO, Cause.SECURITY_REQUIRED, Cause.MEDIA_INCOMPATIBLE})
+"""Causes of an answered call that say that nobody heard it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,7 @@ class Outcome:
     @property
     def silent(self) -> bool:
         """Completed, but nobody can have heard it: the recipient is undelivered, and somebody should look."""
-        in_vain = (Cause.MEDIA_TIMEOUT, Cause.NO_AUDIO, Cause.SECURITY_REQUIRED)
-        return self.ending is Ending.COMPLETED and self.cause in in_vain
+        return self.ending is Ending.COMPLETED and self.cause in IN_VAIN
 
 
 def _outcome(ending: Ending, cause: Cause, again: Again, q850: int | None = None) -> Outcome:
@@ -282,6 +284,8 @@ def _no_channel(ended: Ended, rang: bool, elapsed_s: float | None) -> bool:
 def _after_answer(ended: Ended, rtp_required: bool, talk_s: float | None, pause_ms: int, heard_pct: int) -> Outcome:
     if ended.why is Why.INSECURE:
         return replace(_SECURITY, ending=Ending.COMPLETED)
+    if ended.why is Why.INCOMPATIBLE:
+        return replace(_INCOMPATIBLE, ending=Ending.COMPLETED)
     if _spoke_in_vain(ended, talk_s, pause_ms):
         return _outcome(Ending.COMPLETED, Cause.NO_AUDIO, Again.LATER)
     long_enough = talk_s is None or talk_s >= MEDIA_GRACE_S

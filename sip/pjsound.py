@@ -16,6 +16,7 @@ from sip.recording import RATE_HZ, parts
 
 GRAVE_S = 1.0  # a player freed while the clock thread still holds it is a use after free
 FRAME_MS = 20
+KEY_MS = 100  # tone and gap: twice what ITU-T Q.24 asks of a receiver, and some receivers are slow
 _TAP_MOST = 500  # frames, 10 s: a loop that is held up for longer has other troubles
 
 
@@ -121,6 +122,21 @@ class Sound:
         player.startTransmit(call.getAudioMedia(-1))
         if call.recorder is not None:
             player.startTransmit(call.recorder.said)
+
+    def press(self, call: Sounding, digits: str) -> None:
+        """Keys as tones (ITU-T Q.23). Raises the library's error."""
+        tones = pj.ToneGenerator()
+        tones.createToneGenerator(RATE_HZ, 1)
+        keys = pj.ToneDigitVector()
+        for digit in digits:
+            key = pj.ToneDigit()
+            key.digit, key.on_msec, key.off_msec = digit, KEY_MS, KEY_MS
+            keys.append(key)
+        tones.playDigits(keys)
+        tones.startTransmit(call.getAudioMedia(-1))
+        if call.recorder is not None:
+            tones.startTransmit(call.recorder.said)
+        self._graves.append((time.monotonic() + 2 * KEY_MS / 1000 * len(digits) + GRAVE_S, tones))
 
     def silence(self, call: Sounding) -> Problem | None:
         """Nothing is said any more; harmless when nothing is."""

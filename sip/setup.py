@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sip.trunk import Transport, Trunk
 
 SILENT_S = 4.0  # a trunk that is up answers an INVITE with 100 within milliseconds; 4 s is eight retransmission timers
+SETTLE_S = 0.5  # how long an `Ended` waits for the answer to our BYE or CANCEL, so that the ladder is whole
 DIALS_PER_S_CEILING = 20.0  # above about 60/s the library's socket table runs out and its assertion ends the process
 
 
@@ -26,7 +27,9 @@ class LineSetup:
     ladder: bool = True
     dials_per_s: float = 5.0
     silent_s: float = SILENT_S
+    settle_s: float = SETTLE_S
     registers: bool = False  # holds the trunk's registration, once a `Register` says so
+    listens: bool = False  # takes the calls that the trunk brings (`trunk.inbound`), and dials none
     any_interface: bool = False  # the operator's word that 0.0.0.0 is meant
 
     @property

@@ -143,6 +143,9 @@ class SimulatedLeg:
     async def stop_playing(self) -> None:
         self.wishes.put_nowait(StopPlaying(self.call_id))
 
+    async def send_digits(self, digits: str) -> None:
+        """Nobody at the other end listens for keys."""
+
     async def hang_up(self, why: Why) -> None:
         self.wishes.put_nowait(HangUp(self.call_id, why))
 

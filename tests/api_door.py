@@ -25,12 +25,14 @@ from voice.compose import media_refusal
 from voice.messages import Outcome
 from voice.orders import LiveTrunk
 from voice.sealing import Sealer
+from voice.selftest_board import MemorySelfTests
 from voice.sending import Sending
 from voice.store import Lane
 from voice.store_memory import MemoryCallStore
 from voice.toll_book import TollBook
 from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
+from voice.trunk_record import MemoryTrunkRecord
 from voice.trunk_shelf import MemoryTrunkShelf
 
 TEST_KEY = "tk_test_0123456789abcdefghij"
@@ -156,6 +158,8 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         trunks=TrunkBook(MemoryTrunkShelf(), Sealer(["k" * 32]), clock, lambda _: "10.0.0.5"),
         tolls=tolls,
         guard=guard,
+        self_tests=MemorySelfTests(),
+        record=MemoryTrunkRecord(),
         sandbox_trunk=SANDBOX,
         magic=({"number": "12025550101", "does": "486 Busy"},),
         version="1.2.3",

@@ -52,7 +52,7 @@ class Service:
 
 
 @contextlib.asynccontextmanager
-async def running(data: Path, **environ: str) -> AsyncIterator[Service]:
+async def running(data: Path, *, ready_s: float = READY_S, **environ: str) -> AsyncIterator[Service]:
     """Started, ready, and gone afterwards."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
     process = await asyncio.create_subprocess_exec(
@@ -81,9 +81,9 @@ async def running(data: Path, **environ: str) -> AsyncIterator[Service]:
     service = Service(process, "", data)
     service.log = lines
     try:
-        service.url = await asyncio.wait_for(_url(process.stderr, lines), READY_S)
+        service.url = await asyncio.wait_for(_url(process.stderr, lines), ready_s)
         reading = asyncio.create_task(_drain(process.stderr, lines), name="read the service's log")
-        await _until_ready(service)
+        await _until_ready(service, ready_s)
         yield service
     finally:
         with contextlib.suppress(ProcessLookupError, TimeoutError):
@@ -110,7 +110,7 @@ async def _drain(stderr: asyncio.StreamReader, lines: list[str]) -> None:
         lines.append(line.decode())
 
 
-async def _until_ready(service: Service) -> None:
+async def _until_ready(service: Service, within_s: float) -> None:
     async with service.client() as http:
 
         async def is_ready() -> bool:
@@ -119,7 +119,7 @@ async def _until_ready(service: Service) -> None:
                 return (await http.get("/readyz")).status_code == 200
             return False
 
-        await until(is_ready, READY_S)
+        await until(is_ready, within_s)
 
 
 def descendants(pid: int) -> list[int]:

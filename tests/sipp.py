@@ -57,14 +57,22 @@ def pause(ms: int) -> str:
     return f'<pause milliseconds="{ms}"/>'
 
 
-def send(status: str, *headers: str, sdp_port: int | None = None, cseq: str = "[last_CSeq:]", codec: int = 8) -> str:
+def send(
+    status: str,
+    *headers: str,
+    sdp_port: int | str | None = None,
+    cseq: str = "[last_CSeq:]",
+    codec: int = 8,
+    keys: bool = True,
+) -> str:
+    """`sdp_port`: "[media_port]" is SIPp's own, for -rtp_echo. `keys`: the answer takes telephone-event."""
     lines = [f"SIP/2.0 {status}", _VIA.rstrip(), cseq, "Contact: <sip:[local_ip]:[local_port]>", *headers]
     body = ""
     if sdp_port is not None:
         lines.append("Content-Type: application/sdp")
         body = (
             "v=0\no=carrier 1 1 IN IP4 127.0.0.1\ns=-\nc=IN IP4 127.0.0.1\nt=0 0\n"
-            f"m=audio {sdp_port} RTP/AVP {codec} 120\na=rtpmap:120 telephone-event/8000\n"
+            f"m=audio {sdp_port} RTP/AVP {codec}" + (" 120\na=rtpmap:120 telephone-event/8000\n" if keys else "\n")
         )
     text = "\n".join([*lines, "Content-Length: [len]", "", body])
     return f"<send><![CDATA[\n{text}\n]]></send>"
@@ -95,16 +103,34 @@ Content-Length: 0
 WAIT_BYE = (recv("BYE"), send("200 OK"))
 
 
-def answers(rtp_port: int, *, ring_ms: int = 0, codec: int = 8) -> str:
+def answers(rtp_port: int | str, *, ring_ms: int = 0, codec: int = 8, keys: bool = True) -> str:
     """180, then 200; the caller hangs up."""
     return scenario(
         recv("INVITE"),
         send("180 Ringing"),
         pause(ring_ms),
-        send("200 OK", sdp_port=rtp_port, codec=codec),
+        send("200 OK", sdp_port=rtp_port, codec=codec, keys=keys),
         recv("ACK"),
         *WAIT_BYE,
     )
+
+
+def answers_and_ignores_the_bye(rtp_port: int) -> str:
+    return scenario(recv("INVITE"), send("200 OK", sdp_port=rtp_port), recv("ACK"), recv("BYE"), pause(60_000))
+
+
+def answers_and_takes_info(rtp_port: int, status: str) -> str:
+    """A key comes by INFO and gets this answer."""
+    took = (recv("INFO"), send(status))
+    return scenario(recv("INVITE"), send("200 OK", sdp_port=rtp_port), recv("ACK"), *took, *WAIT_BYE)
+
+
+def beside_options(xml: str, status: str = "200 OK") -> str:
+    """The same carrier, which also answers OPTIONS."""
+    asked = '<recv request="OPTIONS" crlf="true" optional="true" next="1"/>\n'
+    start = xml.index('<recv request="INVITE"')
+    branch = f'<nop next="2"/>\n<label id="1"/>\n{send(status)}\n<label id="2"/>\n<nop/>\n</scenario>'
+    return xml[:start] + asked + xml[start:].replace("</scenario>", branch)
 
 
 def answers_and_hangs_up(rtp_port: int, after_ms: int, *, by_proxy: bool = False) -> str:
@@ -205,10 +231,14 @@ def answers_while_cancelled(rtp_port: int) -> str:
     )
 
 
-def asks_for_a_login(times: int, realm: str) -> str:
-    challenge = f'WWW-Authenticate: Digest realm="{realm}", nonce="47364c23432d2e131a5fb210812c", algorithm=MD5'
-    round_trip = (recv("INVITE"), send("401 Unauthorized", challenge), recv("ACK"))
-    return scenario(*(round_trip * times), pause(60_000))
+def asks_for_a_login(times: int, realm: str, *, fresh: bool = False, more: str = "") -> str:
+    """`fresh`: with another nonce each time."""
+    steps = []
+    for n in range(times):
+        nonce = f"47364c23432d2e131a5fb210812c{n if fresh else 0}"
+        challenge = f'WWW-Authenticate: Digest realm="{realm}", nonce="{nonce}", algorithm=MD5{more}'
+        steps += [recv("INVITE"), send("401 Unauthorized", challenge), recv("ACK")]
+    return scenario(*steps, pause(60_000))
 
 
 # -- what crossed the wire

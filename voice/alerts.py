@@ -1,4 +1,8 @@
-"""What the account itself is told, beside the story of its calls: that a key was suspended."""
+"""What the account itself is told, beside the story of its calls: that a key was suspended.
+
+Key after the prefix   what
+  alert:{id}           string: this alert was told; lives as long as the feed keeps it
+"""
 
 import json
 from dataclasses import dataclass
@@ -16,6 +20,7 @@ from voice.caps import Over, Overrun
 from voice.tariffs import decimal_text
 from voice.toll_book import Suspension, TollBook
 from voice.toll_guard import TollGuard
+from voice.trunk_record import feed_key
 
 log = structlog.get_logger(__name__)
 
@@ -24,8 +29,14 @@ KEEP_S = 30 * 86_400  # a delivered alert can be looked at for so long
 
 _TELL = Script(
     OUTBOX_LUA
-    + "put_delivery(KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 'standard', ARGV[5], ARGV[6], "
-    + "ARGV[7], '')"
+    + """
+if not redis.call('SET', KEYS[5], '1', 'NX', 'EX', ARGV[6]) then return end
+redis.call('XADD', KEYS[4], 'MINID', '~', string.format('%.0f', ARGV[5] - ARGV[6] * 1000), '*', 'event', ARGV[8])
+redis.call('EXPIRE', KEYS[4], ARGV[6])
+if ARGV[3] ~= '' then
+  put_delivery(KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2], ARGV[3], ARGV[4], 'standard', ARGV[5], ARGV[6], ARGV[7], '')
+end
+"""
 )
 
 
@@ -46,19 +57,22 @@ class MemoryOutbox:
 
 
 class ValkeyOutbox:
-    """`url` None: nobody wants to be told."""
+    """Into the feed of the account, and as a webhook when there is a `url`."""
 
     def __init__(self, redis: Redis, prefix: str, url: str | None) -> None:
         self._redis, self._prefix, self._url = redis, prefix, url
 
     async def tell(self, owner: str, alert_id: str, body: str, at: datetime) -> None:
-        if self._url is None:
-            return
         queue = queue_keys(self._prefix, HOOK_QUEUE)
-        delivery_id = f"dlv_{alert_id}"
-        keys = [delivery_key(self._prefix, delivery_id), queue.due, queue.wake]
+        delivery_id, event_id = f"dlv_{alert_id}", f"evt_{alert_id}"
+        keys = [
+            delivery_key(self._prefix, delivery_id), queue.due, queue.wake,
+            feed_key(self._prefix, owner), f"{self._prefix}alert:{alert_id}",
+        ]  # fmt: skip
+        event = json.dumps({"id": event_id, **json.loads(body), "sequence": 1, "trunk_id": None})
         at_ms = round(at.timestamp() * 1000)
-        await _TELL(self._redis, keys, [delivery_id, f"evt_{alert_id}", self._url, body, at_ms, KEEP_S, owner])
+        args: list[str | int] = [delivery_id, event_id, self._url or "", body, at_ms, KEEP_S, owner, event]
+        await _TELL(self._redis, keys, args)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from messaging.clock import SystemClock
 from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client, judge_url
 from messaging.store import connect, connect_blocking
+from sip.events import RegistrationState
 from sip.line import TrunkLine
 from sip.lines import Lines
 from sip.simulated import SimulatedLine
@@ -40,14 +41,23 @@ from voice.destinations import read_allow
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
+from voice.scoreboard import Scores
 from voice.sealing import Sealer
+from voice.selftest import MayRing
+from voice.selftest_board import ValkeySelfTests
+from voice.selftest_call import SETTLE_S
+from voice.selftest_desk import SelfTestDesk
+from voice.selftest_run import PHONE_S
+from voice.selftest_run import Bench as SelfTestBench
 from voice.store_valkey import ValkeyCallStore
 from voice.tariffs import Rates, read_rates
 from voice.toll_book import SHELF, TollBook
 from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 from voice.trunk_entry import Entry, ManagedBy
+from voice.trunk_record import ValkeyTrunkRecord
 from voice.trunk_shelf import ValkeyTrunkShelf
+from voice.trunk_watch import TrunkWatch
 
 log = structlog.get_logger(__name__)
 
@@ -211,9 +221,18 @@ def rates(settings: Settings) -> Rates:
 
 
 def account_outbox(settings: Settings, redis: Redis) -> ValkeyOutbox:
-    account = settings.account
-    url = account.alert_url or (account.callback_url if account.callback_format == "standard" else None)
-    return ValkeyOutbox(redis, settings.store.prefix, url)
+    return ValkeyOutbox(redis, settings.store.prefix, settings.account.events_url)
+
+
+def trunk_watch(settings: Settings, redis: Redis, scores: Scores, presence: Presence) -> TrunkWatch:
+    return TrunkWatch(
+        ValkeyTrunkRecord(redis, settings.store.prefix),
+        scores,
+        functools.partial(presence.present, "dialer"),
+        SystemClock(),
+        account=settings.account.id,
+        url=settings.account.events_url,
+    )
 
 
 async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping[str, str] = os.environ) -> None:
@@ -268,6 +287,38 @@ def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
         idle_s=settings.lines.idle_s,
         ladder=settings.lines.ladder,
     )
+
+
+def self_tests(settings: Settings, redis: Redis, blocking: Redis) -> ValkeySelfTests:
+    return ValkeySelfTests(redis, blocking, settings.store.prefix)
+
+
+def self_test_desk(
+    settings: Settings,
+    board: ValkeySelfTests,
+    book: TrunkBook,
+    open_lines: Callable[[], Mapping[str, tuple[Trunk, TrunkLine]]],
+    may_ring: MayRing,
+) -> SelfTestDesk:
+    """`open_lines`: those that this dialer has for calls; a test has its own, and only asks how they are registered."""
+
+    async def find(trunk_id: str) -> Entry:
+        phone = sandbox_trunk(settings)
+        return Entry(phone, ManagedBy.SERVICE) if phone and phone.id == trunk_id else await book.get(trunk_id)
+
+    def lines_for(trunk: Trunk, folder: Path) -> Lines:
+        rtp_base = settings.lines.rtp_base if not trunk.sandbox else 0
+        return Lines(trunk, most=1, journal_dir=folder, rtp_base=rtp_base, settle_s=SETTLE_S)
+
+    def held(trunk_id: str) -> RegistrationState | None:
+        _, line = open_lines().get(trunk_id, (None, None))
+        return line.registrar.state() if line and line.registrar else None
+
+    async def heard(test_id: str) -> str | None:
+        return await board.keys(test_id, PHONE_S)
+
+    bench = None if settings.simulate else SelfTestBench(lines_for, held, heard)
+    return SelfTestDesk(board, find, bench, SystemClock(), may_ring=may_ring)
 
 
 async def probe_lines(settings: Settings) -> str:

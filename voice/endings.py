@@ -10,7 +10,7 @@ from sip import outcomes
 from sip.causes import Cause, Fault
 from sip.commands import Why
 from sip.events import Ended, Origin, RtpStats
-from sip.outcomes import PACKET_MS
+from sip.outcomes import IN_VAIN, PACKET_MS
 from sip.outcomes import Outcome as Judged
 from sip.trunk import Trunk
 from voice.call_object import heard_pct
@@ -22,7 +22,7 @@ DETAIL_MOST = 300  # characters: a sentence, and a word of each engine that was 
 _OF_OURS = re.compile(
     r"(?<![\w:/])/\w[^\s'\",;:)]*|\b\d{1,3}(?:\.\d{1,3}){3}\b|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){3,7}"
 )
-_SILENT = frozenset({Cause.MEDIA_TIMEOUT.value, Cause.NO_AUDIO.value, Cause.SECURITY_REQUIRED.value})
+_SILENT = frozenset(cause.value for cause in IN_VAIN)
 
 
 def of_leg(

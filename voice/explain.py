@@ -17,7 +17,7 @@ from typing import Any
 
 from messaging.errors import ServiceError, catalogue
 from sip.causes import ABOUT, CAUSE_CODES, Again, Cause
-from sip.outcomes import SIP_CODES, of_answer
+from sip.outcomes import IN_VAIN, SIP_CODES, of_answer
 from voice.calls import Status
 from voice.explanations import CAUSES, NOTES, PHRASES, PROGRESS, STATUSES, Text
 
@@ -100,6 +100,7 @@ ERROR_HOMES = (
     "messaging.numbers",
     "voice.caps",
     "voice.destinations",
+    "voice.selftest",
     "voice.trunk_entry",
 )
 """Where ServiceError and its subclasses are defined; a test finds the ones that are missing here."""
@@ -191,7 +192,7 @@ def exit_code(call: Mapping[str, Any], *, wanted: str | None = None) -> int:
     status, cause = _status(call), _cause(call)
     if status is None or not status.is_final:
         return Exit.TIMEOUT
-    if status is not Status.COMPLETED or EXIT_CODES.get(cause or Cause.NORMAL_CLEARING) is Exit.NO_AUDIO:
+    if status is not Status.COMPLETED or cause in IN_VAIN:
         return EXIT_CODES.get(cause, Exit.UNEXPECTED) if cause else Exit.UNEXPECTED
     if call.get("answered_by") == "machine":
         return Exit.VOICEMAIL
@@ -218,7 +219,7 @@ def word_for(call: Mapping[str, Any], heard_pct: int = HEARD_PCT) -> str:
 
 def _completed_word(call: Mapping[str, Any], cause: Cause | None, heard_pct: int) -> str:
     heard = bool(call.get("played_to_end")) or (call.get("heard_pct") or 0) >= heard_pct
-    if cause in (Cause.NO_AUDIO, Cause.MEDIA_TIMEOUT, Cause.SECURITY_REQUIRED):
+    if cause in IN_VAIN:
         return "Silent call"
     if call.get("answered_by") == "machine":
         return "Voicemail (message left)" if heard else "Voicemail (no message)"
@@ -273,6 +274,7 @@ def _story(call: Mapping[str, Any], cause: Cause | None) -> str:
 _END: dict[Cause | None, str] = {
     Cause.MEDIA_TIMEOUT: "but no sound came from their side",
     Cause.SECURITY_REQUIRED: "but without the encryption that this trunk has to use, so nothing was said",
+    Cause.MEDIA_INCOMPATIBLE: "but without a codec that was offered, so nothing was said",
     Cause.MAX_DURATION: "the time limit ended the call",
     Cause.SIGNALLING_LOST: "then the signalling was lost",
     Cause.PLATFORM_SHUTDOWN: "then our service was shut down",

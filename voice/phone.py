@@ -13,7 +13,9 @@ from media.library import Audio
 from media.prompt import Prompt
 from media.speech import Sound, SpeechError
 from messaging.errors import Unavailable
+from messaging.ids import is_test_id
 from sip.sandbox.phone import PhoneCall
+from voice.selftest_board import SelfTestBoard
 from voice.store import CallStore, Heard
 
 log = structlog.get_logger(__name__)
@@ -26,15 +28,20 @@ class Spoken(Protocol):
 
 
 class Listener:
-    """`ended` is the phone's `on_end`: one record of what was heard for each call that carries our id."""
+    """`ended` is the phone's `on_end`: one record of what was heard for each call that carries our id.
 
-    def __init__(self, store: CallStore, prompts: Spoken) -> None:
-        self._store, self._prompts = store, prompts
+    The call of a trunk's self-test is no call of the store: whoever runs it is told the keys."""
+
+    def __init__(self, store: CallStore, prompts: Spoken, tests: SelfTestBoard) -> None:
+        self._store, self._prompts, self._tests = store, prompts, tests
 
     async def ended(self, heard: PhoneCall) -> None:
         if heard.call_id is None:
             return
         try:
+            if is_test_id(heard.call_id):
+                await self._tests.tell_keys(heard.call_id, heard.digits_heard)
+                return
             await self._keep(heard, heard.call_id)
         except Unavailable:
             log.warning("what the phone heard is lost: the store is away", call_id=heard.call_id)

@@ -133,6 +133,11 @@ async def run_dialer(settings: Settings) -> None:
         await compose.announced(stack, presence, "dialer", me, dialer_facts(dialer, lines))
         working = asyncio.create_task(dialer.run(), name="dialer")
         compose.beside(stack, _follow_the_book(settings, book, lines), "trunk book")
+        board = compose.self_tests(settings, redis, blocking)
+        tests = compose.self_test_desk(settings, board, book, lines.open, guard.may_ring)
+        compose.beside(stack, tests.keep_testing(), "self-tests")
+        watch = compose.trunk_watch(settings, redis, store.scores, presence)
+        compose.beside(stack, watch.keep_looking(lines.trunks, lines.open), "trunk watch")
         tell_ready(os.environ)
         await _until_stopped(stop, working)
         dialer.stop()
@@ -177,7 +182,8 @@ async def run_phone(settings: Settings) -> None:
         library = compose.prompt_library(settings)
         unruly = Unruly()
         stack.push_async_callback(library.aclose)
-        listener = Listener(compose.call_store(settings, redis, blocking), library)
+        tests = compose.self_tests(settings, redis, blocking)
+        listener = Listener(compose.call_store(settings, redis, blocking), library, tests)
         heard = settings.data_dir / "sandbox"
         compose.swept(stack, compose.old_recordings(settings, heard))
         phone = CatchAllPhone(

@@ -100,7 +100,7 @@ async def test_each_limit_holds_to_the_call_with_two_api_processes_racing(tmp_pa
             tmp_path / "data",
             TOCSIN_TRUNKS=trunks(tmp_path, carrier.port, "cps = 20\n"),
             TOCSIN_DIAL__RATES=str(rates),
-            TOCSIN_ACCOUNT__ALERT_URL=told_to.url,
+            TOCSIN_ACCOUNT__EVENTS_URL=told_to.url,
             TOCSIN_WEBHOOK_SECRET=SECRET,
         ) as service,
         second_api(service, rates, told_to.url) as second,
@@ -117,6 +117,7 @@ async def test_each_limit_holds_to_the_call_with_two_api_processes_racing(tmp_pa
             accepted[name], refused[name] = await race(name, keys[name][0], (service.url, second), more)
         async with service.client(LIVE_KEY) as http:
             told = (await http.get("/v1/limits")).json()
+            feed = (await http.get("/v1/events")).json()["data"]
             for key_id in told["suspended"]:  # their calls wait
                 assert (await tocsin("keys", "resume", key_id, "--data", str(service.data))).out == "resumed\n"
             await until(lambda: nobody_waits(http), 60)
@@ -130,6 +131,7 @@ async def test_each_limit_holds_to_the_call_with_two_api_processes_racing(tmp_pa
     bodies = [json.loads(received.body) for received in told_to.received if received.verified]
     alerts = [body["data"]["key_id"] for body in bodies if body["type"] == "account.spend_cap"]
     assert sorted(alerts) == sorted(keys[name][1] for name in days)
+    assert sorted(event["data"]["key_id"] for event in feed if event["type"] == "account.spend_cap") == sorted(alerts)
     assert told["suspended"] == {keys[name][1]: name for name in days}
     assert {call["status"] for call in calls.values()} == {"completed"}
     assert {(call["call_duration"], call["total_amount"], call["currency"]) for call in calls.values()} == {
@@ -144,7 +146,7 @@ async def second_api(service: Service, rates: Path, alert_url: str) -> AsyncIter
     process = await started(
         "api", "--port", str(port),
         TOCSIN_REDIS_URL=embedded_url(service.data / VALKEY), TOCSIN_DATA_DIR=str(service.data),
-        TOCSIN_DIAL__RATES=str(rates), TOCSIN_API_KEYS=LIVE_KEY, TOCSIN_ACCOUNT__ALERT_URL=alert_url,
+        TOCSIN_DIAL__RATES=str(rates), TOCSIN_API_KEYS=LIVE_KEY, TOCSIN_ACCOUNT__EVENTS_URL=alert_url,
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:

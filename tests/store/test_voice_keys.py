@@ -9,12 +9,17 @@ from sip.sandbox.faults import Chaos
 from tests.dialer_bench import SANDBOX, Bench, Spied
 from tests.valkey import TestValkey
 from tests.voice_values import HOOK, an_intake, now
+from voice.alerts import ValkeyOutbox
 from voice.caps import Caps, Need, Reservation
 from voice.chaos import ValkeyChaos
 from voice.presence import Presence
+from voice.selftest import TrunkTest
+from voice.selftest_board import ValkeySelfTests
 from voice.store import Heard, Once
 from voice.store_valkey import ValkeyCallStore
 from voice.toll_book import SHELF, TollBook
+from voice.trunk_news import Told
+from voice.trunk_record import FeedEvent, ValkeyTrunkRecord
 from voice.trunk_shelf import ValkeyTrunkShelf
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
@@ -46,6 +51,7 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await store.save_trace(done.call_id, "[]")
         await store.save_heard(Heard(done.call_id, done.to_number, 1.0, None, None, "", None, now()))
         await bench.reaches(await bench.call("12025550102"), "call.ringing")
+        await ValkeyOutbox(valkey.redis, valkey.prefix, None).tell("main.live", "01A", "{}", now())
         caps = Caps(calls_per_second=1, calls_per_number_per_hour=5)
         asked = Reservation("key_1", "20261124", caps, (Need(300),))
         await store.accept(replace(an_intake(1, trunk_id="nowhere"), reservation=asked))
@@ -57,6 +63,14 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await ValkeyChaos(valkey.redis, valkey.blocking, valkey.prefix).declare(Chaos(busy_pct=1))
         await ValkeyTrunkShelf(valkey.redis, valkey.prefix).write(0, {"lagos-1": "{}"})
         await TollBook(ValkeyTrunkShelf(valkey.redis, valkey.prefix, SHELF)).set_allow("main.live", ("gb",))
+        tests = ValkeySelfTests(valkey.redis, valkey.blocking, valkey.prefix)
+        await tests.ask(TrunkTest("test_1", "lagos-1", "main.live", "key_1", False, now()))
+        await tests.tell_keys("test_1", "5")
+        record = ValkeyTrunkRecord(valkey.redis, valkey.prefix)
+        await record.save_ladder("lagos-1", "[]")
+        await record.tell(
+            "lagos-1", Told(), Told(1, 1), "main.live", FeedEvent("evt_1", "trunk.up", now(), 1, "lagos-1")
+        )
         names = [key async for key in valkey.redis.scan_iter(match=f"{valkey.prefix}*", count=1000)]
         found = {key.removeprefix(valkey.prefix): await valkey.redis.ttl(key) for key in names}
     await line.aclose()

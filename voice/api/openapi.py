@@ -25,7 +25,7 @@ from messaging.errors import (
     UnsupportedMediaType,
 )
 from messaging.http import JSON, PROBLEM, problem
-from voice.api import replies, schemas, toll_models, trunk_models
+from voice.api import replies, schemas, selftest_models, toll_models, trunk_models
 from voice.api.reading import FORM
 
 REF = "#/components/schemas/{model}"
@@ -96,6 +96,7 @@ _MODELS: tuple[type[BaseModel], ...] = (
     trunk_models.TrunkFileIn,
     trunk_models.TrunkOut,
     trunk_models.TrunksOut,
+    trunk_models.TrunkStatusOut,
     trunk_models.PlanOut,
     toll_models.PermissionsIn,
     toll_models.PermissionsOut,
@@ -105,6 +106,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     toll_models.ResumedOut,
     toll_models.RatesIn,
     toll_models.RatesOut,
+    selftest_models.SelfTestIn,
+    selftest_models.SelfTestOut,
     replies.Problem,
     replies.SendVoiceOut,
     replies.MessageOut,
@@ -114,6 +117,8 @@ _MODELS: tuple[type[BaseModel], ...] = (
     replies.CallPageOut,
     replies.EventsOut,
     replies.LadderOut,
+    replies.RegistrationLadderOut,
+    replies.FeedOut,
     replies.ExplainOut,
     replies.HeardOut,
     replies.MagicOut,

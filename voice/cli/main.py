@@ -344,6 +344,9 @@ def apply(
     raise typer.Exit(run_apply(file, url, api_key, yes=yes, as_json=as_json))
 
 
+WhichTrunk = Annotated[str, typer.Argument(metavar="ID", help="As `tocsin trunk list` shows it.")]
+
+
 @trunk.command("list")
 def trunk_list(api_key: ApiKey, url: Url = DEFAULT_URL, file: WhichFile = None, as_json: Json = False) -> None:
     """All trunks: do they take calls, who keeps them, do they differ from the file."""
@@ -354,16 +357,52 @@ def trunk_list(api_key: ApiKey, url: Url = DEFAULT_URL, file: WhichFile = None, 
 
 @trunk.command("status")
 def trunk_status(
-    trunk_id: Annotated[str, typer.Argument(metavar="ID", help="As `tocsin trunk list` shows it.")],
+    trunk_id: WhichTrunk,
     api_key: ApiKey,
     url: Url = DEFAULT_URL,
     file: WhichFile = None,
     as_json: Json = False,
 ) -> None:
-    """One trunk, and why it takes no calls if it does not."""
+    """One trunk: does it take calls, how does it stand, and if not why."""
     from voice.cli.trunks import run_status
 
     raise typer.Exit(run_status(trunk_id, url, api_key, file, as_json=as_json))
+
+
+@trunk.command("register")
+def trunk_register(trunk_id: WhichTrunk, api_key: ApiKey, url: Url = DEFAULT_URL) -> None:
+    """Register at its registrar now, also after a refused login, and keep it so."""
+    from voice.cli.trunks import run_register
+
+    raise typer.Exit(run_register(trunk_id, url, api_key, registers=True))
+
+
+@trunk.command("unregister")
+def trunk_unregister(trunk_id: WhichTrunk, api_key: ApiKey, url: Url = DEFAULT_URL) -> None:
+    """Take its registration back; no calls leave by it until it registers again."""
+    from voice.cli.trunks import run_register
+
+    raise typer.Exit(run_register(trunk_id, url, api_key, registers=False))
+
+
+@trunk.command("check")
+def trunk_check(
+    trunk_id: Annotated[str, typer.Argument(metavar="ID", help="As `tocsin trunk list` shows it.")],
+    api_key: ApiKey,
+    url: Url = DEFAULT_URL,
+    to: Annotated[str | None, typer.Option(help="A number to ring; the sandbox rings its own phone.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="One of the trunk's caller ids.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Try every step of a trunk, and say what to mend.
+
+    DNS, connect, TLS, OPTIONS, REGISTER; with a number also INVITE, RTP both
+    ways, DTMF, BYE. Also for a trunk that is disabled. Exit 0: it works.
+    14: the step that is named does not. 15: no sound comes back.
+    """
+    from voice.cli.selftest import run_check
+
+    raise typer.Exit(run_check(trunk_id, to, from_, url, api_key, as_json=as_json))
 
 
 Where = Annotated[list[str], typer.Argument(metavar="WHERE…", help="Countries (gb) and prefixes (4420).")]

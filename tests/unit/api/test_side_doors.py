@@ -186,7 +186,7 @@ async def test_the_examples_in_the_description_work(door: Door) -> None:
     for path, verbs in document["paths"].items():
         body = verbs.get("post", {}).get("requestBody", {}).get("content", {}).get("application/json", {})
         for example in body.get("examples", {}).values():
-            answer = await door.post(path, example["value"])
+            answer = await door.post(path.format(trunk_id="sandbox"), example["value"])
             assert answer.status_code in (200, 201, 202), (path, answer.text)
             tried += 1
     assert tried >= 6

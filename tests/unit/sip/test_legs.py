@@ -296,3 +296,44 @@ def test_a_key_told_in_two_ways_counts_once() -> None:
 
     assert [event is not None for event in told] == [True, False, False]
     assert one.digits == "1"
+
+
+# -- an answer that is none
+
+
+def closed_by_the_library(one: Leg) -> Leg:
+    one.watch(seen("BYE", sent=True))
+    one.close = BYE_BY_US
+    return one
+
+
+def test_an_answer_without_media_that_was_offered_is_incompatible() -> None:
+    one = answered(leg())
+
+    assert closed_by_the_library(one).is_incompatible
+
+
+def test_an_answer_without_sdp_is_incompatible_though_the_library_calls_it_a_406() -> None:
+    one = leg()
+    one.watch(seen("INVITE", sent=True))
+    one.watch(seen("INVITE", 200))
+    one.close = Close(99.0, 406, "SDP offer/answer incomplete", Origin.REMOTE)
+
+    assert one.is_incompatible
+
+
+def test_a_callee_who_hangs_up_before_any_media_is_not_incompatible() -> None:
+    one = answered(leg())
+    one.watch(seen("BYE"))
+    one.close = BYE_BY_US
+
+    assert not one.is_incompatible
+
+
+def test_a_bye_that_the_library_sent_by_itself_is_ours() -> None:
+    one = answered(leg())
+    one.media = True
+
+    end = closed_by_the_library(one).ended()
+
+    assert (end.by_us, end.why) == (True, None)

@@ -205,6 +205,8 @@ COMPLETED = [
     ),
     (talked(by_us=True, why=Why.MAX_DURATION, played_ms=4000, played_to_end=False), "max_duration", "ok", "platform"),
     (talked(by_us=True, why=Why.INSECURE, played_ms=0), "security_required", "config", "trunk"),
+    (talked(by_us=True, why=Why.INCOMPATIBLE, played_ms=0), "media_incompatible", "config", "trunk"),
+    (talked(by_us=True), "signalling_lost", "later", "trunk"),
     (talked(code=481), "signalling_lost", "later", "trunk"),
     (talked(code=408), "signalling_lost", "later", "trunk"),
     (talked(by_us=True), "signalling_lost", "later", "trunk"),  # the stack ended it by itself: session timer
