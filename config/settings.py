@@ -45,16 +45,31 @@ class Account(Section):
 
     id: str = "main"  # its name in keys and logs
     caller_ids: tuple[str, ...] = ()  # your numbers, international digits; not set: those of your trunks
+    timezone: str = "UTC"  # IANA name; a day of your limits begins at its midnight
     region: str | None = None  # two letters: national numbers are read as of this country
     callback_url: str | None = None  # the account's own webhook, told of every call that names no other
     callback_format: Literal["standard", "9bits"] = "9bits"  # of the account's own webhook
-    events_url: str | None = None  # told of what happens to your trunks (trunk.*), always in the standard format
+    events_url: str | None = None  # told of trunk.* and account.spend_cap, always in the standard format
 
 
 class Dial(Section):
     """Where live calls may go."""
 
     allow: tuple[str, ...] = ()  # countries (gb) and prefixes (4420), besides the countries of your caller ids
+    rates: Path | None = None  # price list, CSV; not set: the one of PUT /v1/rates
+    currency: str = "EUR"  # of that price list
+
+
+class Limits(Section):
+    """Of each live key; PUT /v1/limits changes them for an account or a key."""
+
+    calls_per_day: int | None = Field(default=None, ge=0)  # accepted calls
+    minutes_per_day: int | None = Field(default=None, ge=0)  # billed; calls in flight count at their longest
+    amount_per_day: str | None = None  # decimal, in the currency of the price list
+    calls_per_second: int | None = Field(default=None, ge=1)  # accepted; more is refused, not queued
+    open_calls: int | None = Field(default=None, ge=0)  # accepted and not ended
+    calls_per_number_per_hour: int | None = Field(default=10, ge=0)  # to one number, all keys of the account together
+    max_duration_s: int | None = Field(default=None, ge=1)  # of the answered call
 
 
 class Speech(Section):
@@ -129,6 +144,7 @@ class Settings(Section):
     store: Store = Store()
     account: Account = Account()
     dial: Dial = Dial()
+    limits: Limits = Limits()
     speech: Speech = Speech()
     lines: Lines = Lines()
     dialer: Dialer = Dialer()

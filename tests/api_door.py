@@ -16,6 +16,7 @@ from media.speech import SpeechError
 from messaging.clock import SystemClock
 from sip.trunk import Trunk, TrunkUri
 from tests.voice_values import an_ending, dialed, one_lease, step
+from voice.alerts import MemoryOutbox, Suspender
 from voice.api.app import create_app
 from voice.api.parts import Api
 from voice.calls import Call, Ending, WasAnswered
@@ -139,12 +140,14 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
     clock = SystemClock()
     store = store or MemoryCallStore()
     tolls = TollBook(MemoryTrunkShelf())
+    guard = TollGuard(tolls, ("ng",), lambda: ("12025550199",))
+    outbox = MemoryOutbox()
     prompts = Speaks(folder)
     parts = Api(
         settings=settings,
         clock=clock,
         store=store,
-        sending=Sending(store, prompts, settings, clock, random.Random(7)),
+        sending=Sending(store, prompts, settings, clock, random.Random(7), Suspender(tolls, guard, outbox, clock)),
         accounts=Keys(),
         prompts=prompts,
         refuse_url=refuse_url,
@@ -154,7 +157,7 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         chaos=MemoryChaos(),
         trunks=TrunkBook(MemoryTrunkShelf(), Sealer(["k" * 32]), clock, lambda _: "10.0.0.5"),
         tolls=tolls,
-        guard=TollGuard(tolls, ("ng",), lambda: ("12025550199",)),
+        guard=guard,
         self_tests=MemorySelfTests(),
         record=MemoryTrunkRecord(),
         sandbox_trunk=SANDBOX,

@@ -124,10 +124,12 @@ class Bench:
         self.prompts = Prompts(directory)
         self.clock = clock or SystemClock()
         self.journal = Journal(directory / "journal", self.clock)
+        self.suspended: set[str] = set()  # key ids
         self.refused: dict[str, NumberError] = {}  # number -> why it is not called
         self.desk = Desk(
             self.store, self.prompts, self.journal, self.clock,
             heard_pct=80, recordings=directory / "rec", may_ring=lambda _, number: self.refused.get(number),
+            is_suspended=lambda _, key_id: key_id in self.suspended,
         )  # fmt: skip
         self.lines = lines
         self.idle: tuple[TrunkState, ...] = ()

@@ -7,7 +7,8 @@ explaining.py  what proves it: a Call object and its ladder -> evidence (pure)  
 sending.py    the verbs: send_voice, place_call, cancel, find, list
 orders.py     a request judged: numbers, limits, times (pure)   call_object.py   the JSON Call object (pure)
 telling.py    the event of a step and its webhooks (pure)       endings.py   how a leg ended -> Ending, Outcome (pure)
-store.py      CallStore port    store_valkey.py keys.py rows.py lua/  the real one    store_memory.py  its twin
+store.py      CallStore port    store_memory.py  its twin in memory
+store_valkey.py store_reading.py keys.py rows.py lua/           the real one
 codec.py      a value <-> its JSON                              writing.py   facts to the store, in order, repeated
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
 ringing_back.py calls that come in: who missed a message hears it           inbox.py     how the store takes them
@@ -26,6 +27,8 @@ trunk_entry.py  one of them, and the errors about it            trunk_plan.py   
 sealing.py    secrets at rest
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself
 destinations.py  where an account may call (pure)
+tariffs.py    what a call costs (pure)      caps.py  what a key may do (pure)    caps_memory.py  counted in memory
+alerts.py     what the account is told beside its calls
 toll_book.py  the rules of each account, for all processes    toll_guard.py  may this account ring that number?
 trunks_now.py the trunks as they are, for who only looks
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)

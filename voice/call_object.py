@@ -9,24 +9,25 @@ from zoneinfo import ZoneInfo
 
 from messaging.clock import rfc3339
 from voice.calls import Call, Ending
+from voice.tariffs import decimal_text
 
 NINEBITS_TIME = "%Y-%m-%d %H:%M:%S"
 UTC_ZONE: tzinfo = ZoneInfo("UTC")
 
 
-def call_object(call: Call, *, increment_s: int = 1) -> dict[str, Any]:
-    """All members in their order; times RFC 3339 UTC with milliseconds; unknown is null. `increment_s`: of billing."""
+def call_object(call: Call) -> dict[str, Any]:
+    """All members in their order; times RFC 3339 UTC with milliseconds; unknown is null."""
     ending = call.ending
     return {
         "start_at": _time(call.start_at),
         "answer_at": _time(call.answer_at),
         "end_at": _time(call.end_at),
         "total_duration": call.total_duration,
-        "call_duration": call.call_duration(increment_s),
+        "call_duration": call.call_duration(),
         "call_direction": call.direction.value,
         "from_number": call.from_number,
         "to_number": call.to_number,
-        "total_amount": "0",
+        "total_amount": decimal_text(spent_by(call)[1]),
         "call_id": call.call_id,
         "ref_id": call.ref_id,
         "client_reference": call.client_reference,
@@ -51,8 +52,8 @@ def call_object(call: Call, *, increment_s: int = 1) -> dict[str, Any]:
         "heard_pct": heard_pct(ending),
         "played_to_end": ending.played_to_end if ending else False,
         "bill_duration": _answered_s(call),
-        "total_rate": "0",
-        "currency": None,
+        "total_rate": call.tariff.per_minute if call.tariff else "0",
+        "currency": call.tariff.currency if call.tariff else None,
         "trunk_id": call.trunk_id,
         "route": {"trunk": call.trunk_id, "hop": call.hop, "why": call.why_trunk or None} if call.trunk_id else None,
         "wire_to": call.wire_to,
@@ -72,11 +73,17 @@ def call_object(call: Call, *, increment_s: int = 1) -> dict[str, Any]:
     }
 
 
-def ninebits_body(call: Call, *, zone: tzinfo = UTC_ZONE, increment_s: int = 1) -> dict[str, Any]:
+def ninebits_body(call: Call, *, zone: tzinfo = UTC_ZONE) -> dict[str, Any]:
     """The same object as a 9bits callback carries it: its three times in the account's zone, without naming it."""
     times = {"start_at": call.start_at, "answer_at": call.answer_at, "end_at": call.end_at}
     flat = {name: at.astimezone(zone).strftime(NINEBITS_TIME) if at else None for name, at in times.items()}
-    return {**call_object(call, increment_s=increment_s), **flat}
+    return {**call_object(call), **flat}
+
+
+def spent_by(call: Call) -> tuple[int, int]:
+    """Billed seconds and the price in millionths; nothing for a call that was not answered or has not ended."""
+    seconds = call.call_duration()
+    return seconds, call.tariff.millionths(seconds) if call.tariff and seconds else 0
 
 
 def heard_pct(ending: Ending | None) -> int | None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from voice.tariffs import Tariff
+
 
 class Status(StrEnum):
     QUEUED = "queued"
@@ -34,6 +36,9 @@ class Status(StrEnum):
 class Direction(StrEnum):
     OUTBOUND = "outbound"
     INBOUND = "inbound"
+
+
+FREE = Tariff("", "0", "")  # of a call for which no price is known: whole seconds
 
 
 _LIVE = frozenset({Status.QUEUED, Status.DIALING, Status.RINGING, Status.ANSWERED})
@@ -197,6 +202,7 @@ class Call:
     digits: str = ""
     warnings: tuple[str, ...] = ()
     ending: Ending | None = None
+    tariff: Tariff | None = None  # the price it was accepted under
 
     @property
     def answered_by(self) -> str | None:
@@ -210,12 +216,11 @@ class Call:
             return 0
         return int((self.end_at - self.start_at).total_seconds() + 0.5)
 
-    def call_duration(self, increment_s: int = 1) -> int:
-        """Billed seconds: answer to end rounded up to the increment, at least one increment once answered."""
+    def call_duration(self) -> int:
+        """Billed seconds: answer to end rounded up to the tariff's increment, at least its first once answered."""
         if self.answer_at is None or self.end_at is None:
             return 0
-        talked = (self.end_at - self.answer_at).total_seconds()
-        return max(1, -int(-talked // increment_s)) * increment_s
+        return (self.tariff or FREE).billed_s((self.end_at - self.answer_at).total_seconds())
 
     @property
     def pdd_ms(self) -> int | None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 from redis.asyncio import Redis
@@ -34,7 +35,9 @@ from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
 from sip.trunk_file import TrunkError, read_trunks, warn
 from sip.trunk_reading import Said
 from voice import installation
+from voice.alerts import ValkeyOutbox
 from voice.caller_ids import caller_ids
+from voice.caps import Caps, Over
 from voice.destinations import read_allow
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
@@ -49,6 +52,7 @@ from voice.selftest_news import SelfTestNews
 from voice.selftest_run import PHONE_S
 from voice.selftest_run import Bench as SelfTestBench
 from voice.store_valkey import ValkeyCallStore
+from voice.tariffs import Rates, read_rates
 from voice.toll_book import SHELF, TollBook
 from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
@@ -183,7 +187,43 @@ def toll_guard(settings: Settings, book: TollBook, trunks: Callable[[], tuple[Tr
         known = [replace(trunk, enabled=True) for trunk in trunks()]  # one that rests closes no country
         return caller_ids(settings.account.caller_ids, known, sandbox=False)
 
-    return TollGuard(book, read_allow(settings.dial.allow), ours)
+    return TollGuard(book, read_allow(settings.dial.allow), ours, caps(settings), rates(settings))
+
+
+def caps(settings: Settings) -> Caps:
+    """Raises ValueError."""
+    limits = settings.limits
+    found = Caps(
+        calls_per_day=limits.calls_per_day,
+        minutes_per_day=limits.minutes_per_day,
+        amount_per_day=limits.amount_per_day,
+        calls_per_second=limits.calls_per_second,
+        open_calls=limits.open_calls,
+        calls_per_number_per_hour=limits.calls_per_number_per_hour,
+        max_duration_s=limits.max_duration_s,
+    )
+    for over in Over:
+        found.most(over)
+    try:
+        ZoneInfo(settings.account.timezone)
+    except (KeyError, OSError):
+        raise ValueError(f"account.timezone: there is no zone '{settings.account.timezone}'") from None
+    return found
+
+
+def rates(settings: Settings) -> Rates:
+    """The price list of the setting; an empty one without it. Raises ValueError."""
+    if settings.dial.rates is None:
+        return Rates()
+    try:
+        text = settings.dial.rates.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"cannot read {settings.dial.rates}: {error.strerror}") from None
+    return read_rates(text, settings.dial.currency)
+
+
+def account_outbox(settings: Settings, redis: Redis) -> ValkeyOutbox:
+    return ValkeyOutbox(redis, settings.store.prefix, settings.account.events_url)
 
 
 def trunk_watch(settings: Settings, redis: Redis, scores: Scores, presence: Presence) -> TrunkWatch:
@@ -313,6 +353,12 @@ async def open_accounts(settings: Settings, url: str) -> AsyncIterator[Accounts]
 def house_owner(settings: Settings) -> str:
     """Whose calls are that no account asked for."""
     return f"{settings.account.id}.{Mode.LIVE}"
+
+
+@contextlib.asynccontextmanager
+async def open_toll_book(settings: Settings, url: str) -> AsyncIterator[TollBook]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield toll_book(settings, _client(stack, connect(url)))
 
 
 def holder() -> str:

@@ -20,6 +20,7 @@ from messaging.guard import judge_url
 from messaging.store import durability
 from sip.sandbox.scripts import MAGIC
 from voice import compose
+from voice.alerts import Suspender
 from voice.api.parts import Api, Check
 from voice.caller_ids import caller_ids
 from voice.calls import Call
@@ -66,7 +67,14 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         settings=settings,
         clock=clock,
         store=store,
-        sending=Sending(store, library, settings, clock, SystemRandom()),
+        sending=Sending(
+            store,
+            library,
+            settings,
+            clock,
+            SystemRandom(),
+            Suspender(tolls, guard, compose.account_outbox(settings, redis), clock),
+        ),
         accounts=accounts,
         prompts=library,
         refuse_url=_refusal(settings),

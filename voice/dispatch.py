@@ -41,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 INVITE_WITHIN_S = 2.0  # from asking the store to the dial command; later we cannot say that nobody decided otherwise
 TIMES_LEASED_MOST = 2  # a queued call that was lost twice with its dialer is not tried a third time
+SUSPENDED_S = 10.0  # before a call of a suspended key is looked at again
 NO_LINE_S = 0.5  # before a call for which no line was free may be leased again
 DOWN_S = 5.0  # the same, when no line process can start, or the journal's disk is full
 DIAL_S = 10.0  # a line that does not say by then whether it dials may have dialled
@@ -85,6 +86,7 @@ class Desk:
     heard_pct: int
     recordings: Path
     may_ring: Callable[[str, str], NumberError | None]  # owner, number -> why it is not called (toll_guard.py)
+    is_suspended: Callable[[str, str], bool]  # owner, key id: its calls wait
     zone: tzinfo = UTC_ZONE
 
 
@@ -178,6 +180,8 @@ class Dispatch:
     async def _run(self) -> Went:
         if objection := self._objection():
             return await self._end(objection)
+        if self._is_suspended():
+            return await self._give_back(SUSPENDED_S)
         try:
             audio = await self._audio()
         except SpeechError as error:
@@ -194,9 +198,9 @@ class Dispatch:
         if objection := self._objection():
             await self._leave_seat()
             return await self._end(objection)
-        if self._stopping:
+        if self._stopping or self._is_suspended():
             await self._leave_seat()
-            return await self._give_back(0.0)
+            return await self._give_back(0.0 if self._stopping else SUSPENDED_S)
         return await self._dial(audio, invite)
 
     async def _wait_for_a_seat(self) -> bool:
@@ -237,6 +241,10 @@ class Dispatch:
         if refusal is not None:  # the rules have changed since it was accepted
             return replace(self._never(cause_of(refusal)), detail=refusal.detail)
         return None
+
+    def _is_suspended(self) -> bool:
+        """The key that asked for it; what it was accepted for stays, and waits until somebody resumes the key."""
+        return self._desk.is_suspended(self.call.owner, self.message.key_id)
 
     async def _audio(self) -> Audio | None:
         """None: we were told to stop meanwhile. Raises SpeechError."""

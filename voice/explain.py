@@ -98,6 +98,7 @@ ERROR_HOMES = (
     "messaging.errors",
     "messaging.guard",
     "messaging.numbers",
+    "voice.caps",
     "voice.destinations",
     "voice.selftest",
     "voice.trunk_entry",

@@ -79,6 +79,18 @@ class Keys:
     def bulk(self, owner: str, lane: Lane) -> str:
         return f"{self.base(owner)}q:{lane}:bulk"
 
+    def spent(self, owner: str, key_id: str, day: str) -> str:
+        return f"{self.base(owner)}spent:{key_id}:{day}"
+
+    def open(self, owner: str, key_id: str) -> str:
+        return f"{self.base(owner)}open:{key_id}"
+
+    def key_pace(self, owner: str, key_id: str) -> str:
+        return f"{self.base(owner)}pace:{key_id}"
+
+    def rang(self, owner: str, number: str) -> str:
+        return f"{self.base(owner)}rang:{number}"
+
     def valid(self, owner: str, lane: Lane) -> str:
         return f"{self.base(owner)}valid:{lane}"
 

@@ -91,6 +91,7 @@ class Message:
     callback_data: str | None = None
     source: str = "sendvoice"  # sendvoice | calls | TEST_CALL
     warnings: tuple[str, ...] = ()
+    key_id: str = ""  # of the API key that asked; never shown
     campaign: bool = False  # its calls let every alert go first, and never take the channels kept for those
 
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from config.settings import Settings
@@ -13,8 +13,10 @@ from media.ssml import parse
 from messaging.errors import FieldError, Invalid, NoTrunk
 from messaging.numbers import NumberError, normalise, require_real
 from messaging.strict_json import shown
+from voice.caps import Caps, DurationCap, UnpricedNumber
 from voice.destinations import Destinations
 from voice.messages import Callback, Script
+from voice.tariffs import Rates
 
 RECIPIENTS_MAX = 1000  # unique numbers, as 9bits says
 ALERT_MOST = 20  # recipients: a longer message is a campaign, unless it says what it is
@@ -52,6 +54,10 @@ class Sender:
     callback: Callback | None = None  # the account's own (9bits: Settings -> Webhook)
     live_trunks: Mapping[str, LiveTrunk] = field(default_factory=dict)  # where live calls may leave, by id
     destinations: Destinations = Destinations()  # where live calls may go
+    key_id: str = ""  # "": nobody counts what is taken
+    caps: Caps = Caps()
+    rates: Rates = Rates()
+    is_suspended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,19 @@ def judge(sender: Sender, request: Request, settings: Settings, now: datetime, r
     )
 
 
+def within_caps(sender: Sender, request: Request, default_s: int) -> Request:
+    """With a call no longer than the key may let one last. Raises DurationCap when it was asked for in so many words.
+
+    `default_s`: the time that a request has that says nothing.
+    """
+    most, asked = sender.caps.max_duration_s, request.script.max_duration_s
+    if most is None or asked <= most:
+        return request
+    if asked != default_s:
+        raise DurationCap(f"max_duration is {asked} s; this key may let a call last {most} s.")
+    return replace(request, script=replace(request.script, max_duration_s=most))
+
+
 def digits(number: str) -> str:
     """A caller id as people write it, bare: no plus, no leading 00, no spacing."""
     bare = "".join(sign for sign in number if sign.isascii() and sign.isdigit())
@@ -160,6 +179,7 @@ def _recipients(sender: Sender, request: Request) -> tuple[tuple[str, ...], tupl
             if not sender.sandbox:
                 require_real(number)
                 _require_allowed(number, sender.destinations)
+            _require_rate(number, sender)
         except NumberError as no:
             refused.append(Refusal(shown(text), index, no.code, no.detail))
         else:
@@ -170,6 +190,11 @@ def _recipients(sender: Sender, request: Request) -> tuple[tuple[str, ...], tupl
 def _require_allowed(number: str, destinations: Destinations) -> None:
     if refusal := destinations.refusal(number):
         raise refusal
+
+
+def _require_rate(number: str, sender: Sender) -> None:
+    if sender.caps.amount_per_day is not None and sender.rates.tariff(number) is None:
+        raise UnpricedNumber
 
 
 def _wrong_recipients(request: Request, numbers: tuple[str, ...], refused: tuple[Refusal, ...]) -> list[FieldError]:

@@ -59,6 +59,10 @@ def check(settings: Settings, environ: Mapping[str, str], *, dials: bool) -> Non
         compose.trunk_file(settings, environ)
     with naming("dial.allow"):
         read_allow(settings.dial.allow)
+    with naming("dial.rates"):
+        compose.rates(settings)
+    with naming("limits"):
+        compose.caps(settings)
     with naming("webhooks.allow"):
         for mode in Mode:
             compose.webhook_policy(settings, sandbox=mode is Mode.TEST)
@@ -114,7 +118,8 @@ async def run_dialer(settings: Settings) -> None:
         book = compose.trunk_book(settings, redis)
         await compose.apply_trunk_file(settings, book)
         guard = await _toll_guard(stack, settings, redis, book)
-        desk = Desk(store, library, journal, clock, settings.dialer.heard_pct, recordings, guard.may_ring)
+        heard_pct = settings.dialer.heard_pct
+        desk = Desk(store, library, journal, clock, heard_pct, recordings, guard.may_ring, guard.is_suspended)
         entries = compose.with_phone(settings, await book.all())
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {entry.trunk.id: entry.trunk for entry in entries}

@@ -6,9 +6,13 @@ from typing import Any
 
 from messaging.clock import to_ms
 from voice.calls import Call
+from voice.caps import NUMBER_WINDOW_S, Over, Overrun, Reservation, Used
 from voice.codec import from_json, to_json
+from voice.keys import Keys
 from voice.messages import Message, Outcome, Recipient, Tally
 from voice.store import CallEvent, Delivery, Ended, Intent, Lane, Lease, Successor
+
+OPEN_MARGIN_MS = 3 * 3600 * 1000  # beyond its validity: the longest a call may ring and talk, and to spare
 
 
 def call_args(call: Call, event: CallEvent) -> tuple[str, ...]:
@@ -17,6 +21,40 @@ def call_args(call: Call, event: CallEvent) -> tuple[str, ...]:
 
 def delivery_args(call_id: str, delivery: Delivery) -> tuple[str, ...]:
     return delivery.delivery_id, delivery.event_id, delivery.url, delivery.body, delivery.format, call_id
+
+
+def toll_arg(asked: Reservation | None, owner: str, keys: Keys, life_ms: int) -> str:
+    """What accept.lua reserves; caps.lua knows the members."""
+    if asked is None:
+        return ""
+    most = {over.value: most for over in Over if (most := asked.caps.most(over)) is not None}
+    return json.dumps(
+        {
+            "spent": keys.spent(owner, asked.key_id, asked.day),
+            "open": keys.open(owner, asked.key_id),
+            "pace": keys.key_pace(owner, asked.key_id),
+            "rang": keys.rang(owner, ""),
+            "most": most,
+            "seconds": sum(one.seconds for one in asked.each),
+            "amount": sum(one.millionths for one in asked.each),
+            "each": [(one.seconds, one.millionths) for one in asked.each],
+            "window_ms": NUMBER_WINDOW_S * 1000,
+            "margin_ms": OPEN_MARGIN_MS,
+            "life_ms": life_ms,
+        }
+    )
+
+
+def overrun_of(answer: Sequence[Any]) -> Overrun:
+    _, over, used, most, wait_s, *indices = answer
+    return Overrun(Over(over), int(used), int(most), int(wait_s), tuple(map(int, indices)))
+
+
+def used_of(kept: Mapping[str, str], open_calls: int) -> Used:
+    """From the hash of a key's day."""
+    names = ("calls", "s", "held_s", "amount", "held_amount")
+    calls, seconds, held_s, millionths, held = (int(kept.get(name, 0)) for name in names)
+    return Used(calls, seconds, held_s, millionths, held, open_calls)
 
 
 def successor_args(successor: Successor | None, kept_ms: int) -> tuple[str | int, ...]:

@@ -1,7 +1,7 @@
 """The verbs: what the API, the CLI and later campaigns can ask for. FastAPI, Redis and SIP do not appear here."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
@@ -13,10 +13,12 @@ from messaging import ids
 from messaging.clock import Clock
 from messaging.errors import FieldError, MediaInvalid, NotFound, ServiceError, SpeechFailed, TextInvalid
 from voice.calls import Call
+from voice.caps import FrequencyCap, KeySuspended, Over, Overrun, Reservation, day_of, error_of, need
 from voice.endings import in_public
 from voice.messages import TEST_CALL, Message, Recipient, Tally
-from voice.orders import Order, Refusal, Request, Sender, judge
+from voice.orders import Order, Refusal, Request, Sender, judge, within_caps
 from voice.store import Accepted, CallFilter, CallPage, CallStore, Intake, Intent, Once
+from voice.tariffs import Tariff
 from voice.telling import ENDED, Told, as_accepted, deliveries, moved, queued_event, retold
 
 __all__ = ["Audible", "Progress", "Prompts", "Receipt", "Refusal", "Request", "Sender", "Sending"]
@@ -36,6 +38,7 @@ class Receipt:
     audio_ms: int | None = None  # dry run: length of the rendered audio
     from_number: str = ""  # the caller id that was chosen
     errors: tuple[FieldError, ...] = field(default_factory=tuple)
+    tariffs: tuple[Tariff | None, ...] = ()  # per accepted number
 
 
 class Audible(Protocol):
@@ -66,13 +69,21 @@ class Sending:
     """Judges requests, stores what was accepted, and leaves wishes; a dialer does the rest."""
 
     def __init__(
-        self, store: CallStore, prompts: Prompts, settings: Settings, clock: Clock, rng: random.Random
+        self,
+        store: CallStore,
+        prompts: Prompts,
+        settings: Settings,
+        clock: Clock,
+        rng: random.Random,
+        suspend: Callable[[str, str, Overrun], Awaitable[None]],
     ) -> None:
+        """`suspend(owner, key_id, overrun)`: a key that would have passed a limit of its day."""
         self._store = store
         self._prompts = prompts
         self._settings = settings
         self._clock = clock
         self._rng = rng
+        self._suspend = suspend
 
     async def send(
         self,
@@ -85,26 +96,41 @@ class Sending:
 
         `once`: (scoped idempotency key, fingerprint of the body); then `answer` makes the (status, body) to replay.
         Returns the first answer as `Accepted` when this key was served before.
-        Raises Invalid (fields), IdempotencyMismatch, SpeechFailed (dry run), Unavailable.
+        Raises Invalid (fields), IdempotencyMismatch, SpeechFailed (dry run), Unavailable; and what the limits of the
+        key say: KeySuspended, SpendCap, DurationCap, OverLimit, FrequencyCap.
         """
         if once and not request.dry_run and (first := await self._store.replay(*once)):
             return first
+        if sender.is_suspended:
+            raise KeySuspended
         now = self._clock.now()
+        request = within_caps(sender, request, self._settings.lines.max_duration_s)
         order = judge(sender, request, self._settings, now, self._rng)
         if request.dry_run:
             return await self._predict(order, now)
-        receipt = Receipt(
-            ids.ref_id(),
-            now,
-            order.numbers,
-            order.refused,
-            _call_ids(len(order.numbers)),
-            order.warnings,
-            from_number=order.from_number,
-        )
-        record = Once(*once, *answer(receipt)) if once and answer else None
-        accepted = await self._store.accept(intake(sender, request, order, receipt, record))
-        return accepted if accepted.replayed and accepted.body is not None else receipt
+        while True:  # a number that was called too often is left out, and the others are asked for again
+            receipt = _receipt(sender, order, now, _call_ids(len(order.numbers)))
+            record = Once(*once, *answer(receipt)) if once and answer else None
+            wanted = intake(sender, request, order, receipt, record, self._settings.account.timezone)
+            accepted = await self._store.accept(wanted)
+            if accepted.overrun is None:
+                return accepted if accepted.replayed and accepted.body is not None else receipt
+            order = await self._less(sender, order, accepted.overrun)
+
+    async def _less(self, sender: Sender, order: Order, overrun: Overrun) -> Order:
+        """The order without those who were called too often. Raises what the limit says when nobody is left."""
+        if overrun.over is not Over.NUMBER:
+            if overrun.over.suspends:
+                await self._suspend(sender.owner, sender.key_id, overrun)
+            raise error_of(overrun)
+        often = set(overrun.indices)
+        detail = f"The number was called {overrun.most} times within an hour, which is the most."
+        refused = [Refusal(order.numbers[at], at, FrequencyCap.code, detail) for at in overrun.indices]
+        if len(often) == len(order.numbers):
+            errors = tuple(FieldError(f"#/to/{no.index}", no.code.lower(), no.detail) for no in refused)
+            raise FrequencyCap(detail, errors=errors, retry_after_s=overrun.wait_s)
+        left = tuple(number for at, number in enumerate(order.numbers) if at not in often)
+        return replace(order, numbers=left, refused=(*order.refused, *refused))
 
     async def status(self, owner: str, ref_id: str) -> Progress:
         message = await self._store.message(owner, ref_id)
@@ -189,7 +215,20 @@ def speech_failure(prompt: Prompt, error: SpeechError) -> ServiceError:
     return TextInvalid(said, errors=(FieldError("#/text", "unspeakable", said),))
 
 
-def intake(sender: Sender, request: Request, order: Order, receipt: Receipt, once: Once | None) -> Intake:
+def _receipt(sender: Sender, order: Order, now: datetime, call_ids: tuple[str, ...]) -> Receipt:
+    return Receipt(
+        ids.ref_id(),
+        now,
+        order.numbers,
+        order.refused,
+        call_ids,
+        order.warnings,
+        from_number=order.from_number,
+        tariffs=tuple(sender.rates.tariff(number) for number in order.numbers),
+    )
+
+
+def intake(sender: Sender, request: Request, order: Order, receipt: Receipt, once: Once | None, zone: str) -> Intake:
     """Everything the store keeps of an accepted request."""
     message = Message(
         ref_id=receipt.ref_id,
@@ -207,17 +246,22 @@ def intake(sender: Sender, request: Request, order: Order, receipt: Receipt, onc
         source=request.source,
         warnings=order.warnings,
         campaign=order.campaign,
+        key_id=sender.key_id,
     )
     calls = tuple(
-        _call(message, index, number, call_id, order.from_number)
-        for index, (number, call_id) in enumerate(zip(receipt.accepted, receipt.call_ids, strict=True))
+        _call(message, index, number, call_id, order.from_number, tariff)
+        for index, (number, call_id, tariff) in enumerate(
+            zip(receipt.accepted, receipt.call_ids, receipt.tariffs, strict=True)
+        )
     )
     events = tuple(queued_event(call) for call in calls)
     told = tuple(deliveries(call, message, event) for call, event in zip(calls, events, strict=True))
-    return Intake(message, calls, events, told, once)
+    each = tuple(need(request.script.max_duration_s, tariff) for tariff in receipt.tariffs)
+    asked = Reservation(sender.key_id, day_of(order.due_at, zone), sender.caps, each) if sender.key_id else None
+    return Intake(message, calls, events, told, once, asked)
 
 
-def _call(message: Message, index: int, number: str, call_id: str, from_number: str) -> Call:
+def _call(message: Message, index: int, number: str, call_id: str, from_number: str, tariff: Tariff | None) -> Call:
     return Call(
         call_id=call_id,
         ref_id=message.ref_id,
@@ -231,6 +275,7 @@ def _call(message: Message, index: int, number: str, call_id: str, from_number: 
         client_reference=message.client_reference,
         callback_data=message.callback_data,
         test=message.source == TEST_CALL,
+        tariff=tariff,
     )
 
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from voice.calls import Call
+from voice.caps import Overrun, Reservation, Used
 from voice.messages import Message, Outcome, Recipient, Tally
 from voice.scoreboard import Scores
 from voice.seats import Seats
@@ -104,6 +105,7 @@ class Intake:
     events: tuple[CallEvent, ...]  # one call.queued per call
     deliveries: tuple[tuple[Delivery, ...], ...] = ()  # per call; empty when nobody subscribed to call.queued
     once: Once | None = None
+    reservation: Reservation | None = None  # of the key that asked; None: nobody counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,7 @@ class Accepted:
     replayed: bool = False
     status: int | None = None
     body: str | None = None
+    overrun: Overrun | None = None  # a limit of the key said no: nothing was stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +241,18 @@ class CallStore(Protocol):
 
     # -- the API writes intent
     async def accept(self, intake: Intake) -> Accepted:
-        """All or nothing, in one script. Raises IdempotencyMismatch when the key was used with another body."""
+        """All or nothing, in one script, with what it takes of the key's limits; `overrun` when that is too much.
+
+        Raises IdempotencyMismatch when the key was used with another body.
+        """
         ...
 
     async def replay(self, once_key: str, fingerprint: str) -> Accepted | None:
         """The first answer to this key, before anything is validated twice; None when the key is new."""
+        ...
+
+    async def used(self, owner: str, key_id: str, day: str) -> Used:
+        """What the key has taken of its day, and how many of its calls have not ended."""
         ...
 
     async def intend(self, call_id: str, intent: Intent) -> Call | None:

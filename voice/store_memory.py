@@ -12,6 +12,8 @@ from math import inf
 from messaging.clock import Clock, SystemClock
 from messaging.errors import IdempotencyMismatch
 from voice.calls import Call, Status
+from voice.caps import Used
+from voice.caps_memory import MemoryCaps
 from voice.inbox import MemoryInbox
 from voice.limits import MemorySeats
 from voice.messages import Message, Outcome, Recipient, Tally
@@ -80,6 +82,7 @@ class MemoryCallStore:
             self._take_in,
             self._now_s,
         )
+        self._caps = MemoryCaps(self._now_s)
         self.outbox: dict[str, Delivery] = {}  # what the courier would send, by delivery_id
 
     # -- the API writes intent
@@ -89,6 +92,10 @@ class MemoryCallStore:
             return first
         if message.ref_id in self._messages:
             return Accepted(replayed=True)
+        if intake.reservation is not None:
+            overrun = self._caps.take(message.owner, message.due_at.timestamp(), intake.calls, intake.reservation)
+            if overrun is not None:
+                return Accepted(overrun=overrun)
         if once:
             self._once[once.key] = once
         self._messages[message.ref_id] = message
@@ -111,6 +118,9 @@ class MemoryCallStore:
         if once.fingerprint != fingerprint:
             raise IdempotencyMismatch
         return Accepted(replayed=True, status=once.status, body=once.body)
+
+    async def used(self, owner: str, key_id: str, day: str) -> Used:
+        return self._caps.used(owner, key_id, day)
 
     async def intend(self, call_id: str, intent: Intent) -> Call | None:
         held = self._calls.get(call_id)
@@ -223,7 +233,10 @@ class MemoryCallStore:
             self.scores.add(after)
         if after.status.is_final and not after.test:
             self._endings[Ended.of(after)] += 1
+        if after.status.is_final and (successor is None or held.intent is Intent.CANCEL):
+            self._caps.settle(after)
         if successor is not None and held.intent is not Intent.CANCEL:
+            self._caps.move(after, successor.call)
             await self._succeed(held, successor)
         elif outcome is not None:
             self._settle(after, outcome)

@@ -6,7 +6,7 @@ keys (owners, wake-ups, the outbox), so one primary holds all of them: Redis Clu
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from importlib.resources import files
 from itertools import chain
 from typing import Any, cast
@@ -17,22 +17,24 @@ from messaging.clock import to_ms
 from messaging.errors import IdempotencyMismatch
 from messaging.outbox import OUTBOX_LUA, queue_keys
 from messaging.store import Script, unsure
+from voice.call_object import spent_by
 from voice.calls import Call
-from voice.codec import from_json, to_json
+from voice.caps import Used
+from voice.codec import to_json
 from voice.inbox import MISSED_MOST, RING_BACK_S, ValkeyInbox, was_missed
-from voice.keys import Keys, id_range
+from voice.keys import Keys
 from voice.limits import ValkeySeats
-from voice.messages import Message, Outcome, Recipient, Tally
+from voice.messages import Outcome
 from voice.rows import (
     call_args,
     delivery_args,
-    ended_of,
     ending_field,
     first_answer,
     lease_of,
-    recipient_of,
+    overrun_of,
     successor_args,
-    tally_of,
+    toll_arg,
+    used_of,
 )
 from voice.scoreboard import hour_of, marks
 from voice.scores import ValkeyScores
@@ -41,8 +43,6 @@ from voice.store import (
     Accepted,
     Applied,
     CallEvent,
-    CallFilter,
-    CallPage,
     Delivery,
     Ended,
     Heard,
@@ -52,25 +52,21 @@ from voice.store import (
     Lease,
     Successor,
     Verdict,
-    matches,
 )
+from voice.store_reading import ValkeyCallReading, listed
 
 DAY_S = 86_400
 SCORE_DAYS = 8  # of the hourly scores: a week, and today
 HEARD_KEPT = 500  # per account, like the recordings of the catch-all phone
-SCAN_CHUNK = 200  # calls read at once while a filtered page is collected
-SCAN_MOST = 20_000  # then the page ends early, with a cursor to go on
-FOLLOW_LOOK_S = 5.0  # who follows a call looks so often, told or not
 OVERTIME_S = 2.0  # a blocking read that is so late has no server any more
 
 
-def _script(name: str) -> Script:
+def _script(name: str, *before: str) -> Script:
     lua = files("voice") / "lua"
-    parts = (OUTBOX_LUA, (lua / "common.lua").read_text(), (lua / f"{name}.lua").read_text())
-    return Script("\n".join(parts))
+    return Script("\n".join((OUTBOX_LUA, *((lua / f"{one}.lua").read_text() for one in ("common", *before, name)))))
 
 
-class ValkeyCallStore:
+class ValkeyCallStore(ValkeyCallReading):
     """`redis` answers at once; `blocking` is for XREAD BLOCK (messaging.store.connect and connect_blocking)."""
 
     def __init__(
@@ -83,14 +79,13 @@ class ValkeyCallStore:
         once_s: float = DAY_S,
         orphan_grace_s: float = ORPHAN_GRACE_S,
     ) -> None:
-        self._redis = redis
-        self._blocking = blocking
-        self._keys = Keys(prefix)
+        super().__init__(redis, blocking, Keys(prefix))
         self._retention_ms = round(retention_s * 1000)
         self._once_ms = round(once_s * 1000)
         self._grace_ms = round(orphan_grace_s * 1000)
         self._woken = dict.fromkeys(Lane, "0-0")
-        self._scripts = {name: _script(name) for name in ("accept", "apply", "lease", "overdue", "extend")}
+        self._scripts = {name: _script(name, "caps") for name in ("accept", "apply")}
+        self._scripts |= {name: _script(name) for name in ("lease", "overdue", "extend")}
         self._scripts |= {name: _script(name) for name in ("release", "intend")}
         self.scores = ValkeyScores(redis, self._keys)
         self.inbox = ValkeyInbox(redis, self._keys, _script("receive"), self._retention_ms + DAY_S * 1000)
@@ -141,6 +136,7 @@ class ValkeyCallStore:
                 len(intake.calls),
                 len(told),
                 "1" if message.campaign else "",
+                toll_arg(intake.reservation, owner, keys, life_ms),
                 *chain.from_iterable(map(call_args, intake.calls, intake.events)),
                 *chain.from_iterable(delivery_args(call_id, delivery) for call_id, delivery in told),
             ],
@@ -149,16 +145,23 @@ class ValkeyCallStore:
             raise IdempotencyMismatch
         if answer[0] == "replayed":
             return Accepted(True, *first_answer(answer[1:]))
+        if answer[0] == "over":
+            return Accepted(overrun=overrun_of(answer))
         return Accepted()
 
     async def replay(self, once_key: str, fingerprint: str) -> Accepted | None:
         with unsure():
-            kept = await _list(self._redis.hmget(self._keys.once(once_key), ["fingerprint", "status", "body"]))
+            kept = await listed(self._redis.hmget(self._keys.once(once_key), ["fingerprint", "status", "body"]))
         if kept[0] is None:
             return None
         if kept[0] != fingerprint:
             raise IdempotencyMismatch
         return Accepted(True, *first_answer(kept[1:]))
+
+    async def used(self, owner: str, key_id: str, day: str) -> Used:
+        with unsure():
+            kept = await cast(Awaitable[dict[str, str]], self._redis.hgetall(self._keys.spent(owner, key_id, day)))
+            return used_of(kept, await self._redis.zcard(self._keys.open(owner, key_id)))
 
     async def intend(self, call_id: str, intent: Intent) -> Call | None:
         call = await self.call(None, call_id)
@@ -268,6 +271,7 @@ class ValkeyCallStore:
                 SCORE_DAYS * DAY_S * 1000,
                 round(RING_BACK_S * 1000) if was_missed(after, outcome) else "",
                 MISSED_MOST,
+                *spent_by(after),
                 *chain.from_iterable(delivery_args(call_id, delivery) for call_id, delivery in told),
             ],
         )
@@ -292,128 +296,6 @@ class ValkeyCallStore:
                 writes.pexpire(index, self._retention_ms)
                 await writes.execute()
 
-    # -- reading
-    async def call(self, owner: str | None, call_id: str) -> Call | None:
-        owner = owner or await self._owner(call_id)
-        if owner is None:
-            return None
-        with unsure():
-            body = await _text(self._redis.hget(self._keys.call(owner, call_id), "body"))
-        return from_json(Call, body) if body else None
-
-    async def message(self, owner: str | None, ref_id: str) -> Message | None:
-        owner = owner or await self._owner(ref_id)
-        if owner is None:
-            return None
-        with unsure():
-            body = await _text(self._redis.hget(self._keys.message(owner, ref_id), "body"))
-        return from_json(Message, body) if body else None
-
-    async def tally(self, ref_id: str) -> Tally:
-        owner = await self._owner(ref_id)
-        if owner is None:
-            return Tally(0)
-        with unsure():
-            kept = dict(await cast(Awaitable[dict[str, str]], self._redis.hgetall(self._keys.message(owner, ref_id))))
-        return tally_of(kept)
-
-    async def recipients(self, ref_id: str, offset: int, limit: int) -> Sequence[Recipient]:
-        """`limit` -1: all."""
-        owner = await self._owner(ref_id)
-        if owner is None or limit == 0:
-            return ()
-        last = -1 if limit < 0 else offset + limit - 1
-        with unsure():
-            rows = await _list(self._redis.lrange(self._keys.recipients(owner, ref_id), offset, last))
-        return tuple(recipient_of(offset + at, row) for at, row in enumerate(rows))
-
-    async def calls(self, owner: str, which: CallFilter, before: str | None, limit: int) -> CallPage:
-        low, high = id_range(which, before)
-        found: list[Call] = []
-        for _ in range(0, SCAN_MOST, SCAN_CHUNK):
-            ids, bodies = await self._newest(owner, low, high)
-            for body in bodies:
-                call = from_json(Call, body) if body else None
-                if call is None or not matches(call, which):
-                    continue
-                if len(found) == limit:
-                    return CallPage(tuple(found), found[-1].call_id)
-                found.append(call)
-            if len(ids) < SCAN_CHUNK:
-                return CallPage(tuple(found), None)
-            high = f"({ids[-1]}"
-        return CallPage(tuple(found), ids[-1])
-
-    async def _newest(self, owner: str, low: str, high: str) -> tuple[list[str], list[str | None]]:
-        with unsure():
-            ids = await _list(
-                self._redis.zrange(self._keys.calls(owner), high, low, bylex=True, desc=True, offset=0, num=SCAN_CHUNK)
-            )
-            async with self._redis.pipeline(transaction=False) as reads:
-                for call_id in ids:
-                    reads.hget(self._keys.call(owner, call_id), "body")
-                return ids, await reads.execute()
-
-    async def events(self, call_id: str) -> Sequence[CallEvent]:
-        owner = await self._owner(call_id)
-        if owner is None:
-            return ()
-        with unsure():
-            rows = await _list(self._redis.lrange(self._keys.events(owner, call_id), 0, -1))
-        return tuple(from_json(CallEvent, row) for row in rows)
-
-    async def follow(self, call_id: str, after_sequence: int) -> AsyncIterator[CallEvent]:
-        owner, seen = await self._owner(call_id), after_sequence
-        if owner is None:
-            return
-        key = self._keys.events(owner, call_id)
-        async with self._blocking.pubsub() as told:
-            with unsure():
-                await told.subscribe(key)  # before the first look, so that nothing falls between
-            while (call := await self.call(owner, call_id)) is not None:
-                with unsure():
-                    rows = await _list(self._redis.lrange(key, seen, -1))  # event n stands at n - 1: no gaps
-                for row in rows:
-                    event = from_json(CallEvent, row)
-                    seen = event.sequence
-                    yield event
-                if call.status.is_final and call.sequence <= seen:
-                    return
-                with unsure():
-                    await told.get_message(ignore_subscribe_messages=True, timeout=FOLLOW_LOOK_S)
-
-    async def trace(self, call_id: str) -> str | None:
-        owner = await self._owner(call_id)
-        if owner is None:
-            return None
-        with unsure():
-            return await _text(self._redis.get(self._keys.trace(owner, call_id)))
-
-    async def heard(self, owner: str, to: str | None, call_id: str | None = None) -> Heard | None:
-        with unsure():
-            wanted = [call_id] if call_id else await _list(self._redis.zrevrange(self._keys.heard_index(owner), 0, -1))
-            # One question for all: whoever waits for a number looks ten times a second.
-            texts = await _list(self._redis.mget([self._keys.heard(owner, one) for one in wanted])) if wanted else []
-        for text in texts:
-            heard = from_json(Heard, text) if text else None
-            if heard and to in (None, heard.to):
-                return heard
-        return None
-
-    async def queued(self, lane: Lane) -> int:
-        with unsure():
-            owners = await _list(self._redis.zrange(self._keys.owners(lane), 0, -1))
-            async with self._redis.pipeline(transaction=False) as reads:
-                for owner in owners:
-                    reads.zcard(self._keys.due(owner, lane))
-                    reads.zcard(self._keys.bulk(owner, lane))
-                return sum(await reads.execute())
-
-    async def endings(self) -> Mapping[Ended, int]:
-        with unsure():
-            counted: dict[str, str] = await cast("Any", self._redis.hgetall(self._keys.endings()))
-        return {ended_of(field): int(count) for field, count in counted.items()}
-
     # -- inside
     @property
     def _delivery_s(self) -> int:
@@ -422,22 +304,9 @@ class ValkeyCallStore:
     async def _run(self, name: str, keys: Sequence[str], args: Sequence[str | int | float]) -> Any:
         return await self._scripts[name](self._redis, keys, args)
 
-    async def _owner(self, an_id: str) -> str | None:
-        with unsure():
-            return await _text(self._redis.get(self._keys.owner(an_id)))
-
     async def _block(self, key: str, after: str, timeout_s: float) -> list[tuple[str, dict[str, str]]]:
         """Entries of a stream after `after`; waits for the first. Empty after `timeout_s`."""
         with unsure():
             async with asyncio.timeout(timeout_s + OVERTIME_S):
-                streams = await _list(self._blocking.xread({key: after}, block=max(1, round(timeout_s * 1000))))
+                streams = await listed(self._blocking.xread({key: after}, block=max(1, round(timeout_s * 1000))))
         return [entry for _, entries in streams or () for entry in entries]
-
-
-# redis-py types every answer as "now or awaitable"; here it is always awaited.
-async def _text(answer: Any) -> str | None:
-    return cast("str | None", await answer)
-
-
-async def _list(answer: Any) -> list[Any]:
-    return cast("list[Any]", await answer)

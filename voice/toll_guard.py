@@ -12,15 +12,27 @@ from collections.abc import Callable, Sequence
 
 from messaging.accounts import Mode, owner_mode
 from messaging.numbers import NumberError
+from voice.caps import Caps
 from voice.destinations import Destinations
-from voice.toll_book import Rules, TollBook
+from voice.tariffs import Rates
+from voice.toll_book import KeyCaps, Rules, TollBook
+
+NO_CAPS, NO_RATES = Caps(), Rates()
 
 
 class TollGuard:
-    """`allow`: for accounts that have no list of their own. `caller_ids`: those of live calls, as they are now."""
+    """`allow`, `caps`, `rates`: for accounts that have none of their own. `caller_ids`: those of live calls, now."""
 
-    def __init__(self, book: TollBook, allow: Sequence[str], caller_ids: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        book: TollBook,
+        allow: Sequence[str],
+        caller_ids: Callable[[], tuple[str, ...]],
+        caps: Caps = NO_CAPS,
+        rates: Rates = NO_RATES,
+    ) -> None:
         self._book, self._allow, self._caller_ids = book, tuple(allow), caller_ids
+        self._caps, self._rates = caps, rates
         self.rules = Rules()
         self._known: dict[str, tuple[tuple[str, ...], Destinations]] = {}  # by owner, with the caller ids it is from
 
@@ -41,6 +53,17 @@ class TollGuard:
         if owner_mode(owner) is Mode.TEST:
             return None
         return self.destinations(owner).refusal(number)
+
+    def is_suspended(self, owner: str, key_id: str) -> bool:
+        return (owner, key_id) in self.rules.suspended
+
+    def caps(self, owner: str, key_id: str) -> Caps:
+        """Limits of a key. Those of the settings hold for live calls: a test key has none but its own."""
+        own = self.rules.caps.get(owner, KeyCaps()).of(key_id)
+        return own if owner_mode(owner) is Mode.TEST else own.or_else(self._caps)
+
+    def rates(self, owner: str) -> Rates:
+        return self.rules.rates.get(owner, self._rates)
 
     def destinations(self, owner: str) -> Destinations:
         ours = self._caller_ids()

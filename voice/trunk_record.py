@@ -59,6 +59,10 @@ class FeedPage:
     cursor: str
 
 
+def feed_key(prefix: str, owner: str) -> str:
+    return f"{prefix}{{{owner}}}:feed"
+
+
 class TrunkRecord(Protocol):
     async def told(self, trunk_id: str) -> Told: ...
 
@@ -183,4 +187,4 @@ class ValkeyTrunkRecord:
         return f"{self._prefix}ladder:{trunk_id}"
 
     def _feed_key(self, owner: str) -> str:
-        return f"{self._prefix}{{{owner}}}:feed"
+        return feed_key(self._prefix, owner)

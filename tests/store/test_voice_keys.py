@@ -1,13 +1,16 @@
 """docs/redis.md names every key the call store keeps, and each has a life."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from messaging.clock import SystemClock
 from sip.sandbox.faults import Chaos
 from tests.dialer_bench import SANDBOX, Bench, Spied
 from tests.valkey import TestValkey
-from tests.voice_values import HOOK, a_missed_call, now
+from tests.voice_values import HOOK, a_missed_call, an_intake, now
+from voice.alerts import ValkeyOutbox
+from voice.caps import Caps, Need, Reservation
 from voice.chaos import ValkeyChaos
 from voice.presence import Presence
 from voice.selftest import TrunkTest
@@ -48,6 +51,10 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await store.save_trace(done.call_id, "[]")
         await store.save_heard(Heard(done.call_id, done.to_number, 1.0, None, None, "", None, now()))
         await bench.reaches(await bench.call("12025550102"), "call.ringing")
+        await ValkeyOutbox(valkey.redis, valkey.prefix, None).tell("main.live", "01A", "{}", now())
+        caps = Caps(calls_per_second=1, calls_per_number_per_hour=5)
+        asked = Reservation("key_1", "20261124", caps, (Need(300),))
+        await store.accept(replace(an_intake(1, trunk_id="nowhere"), reservation=asked))
         for campaign in (False, True):
             await bench.call(trunk_id="nowhere", campaign=campaign)  # waits
         presence = Presence(valkey.redis, valkey.prefix, SystemClock())

@@ -6,7 +6,8 @@ sendvoice.py  the 9bits door        calls.py   one programmable call     events.
 finding.py    which calls there were: pages, CSV
 why.py        why it ended so, and its SIP messages in five forms
 trunks.py     the trunk book             trunk_models.py  what its bodies look like
-tolls.py     where calls may go          toll_models.py   what its bodies look like
+tolls.py     where calls may go          limits.py   what a key may spend, and what a call costs
+toll_models.py   what their bodies look like
 selftest.py   a trunk tried step by step  selftest_models.py  its bodies
 trunk_standing.py  how a trunk stands    feed.py  what happened to trunks, for who was away
 media.py  sandbox.py  chaos.py  admin.py  health.py                      the side doors

@@ -129,4 +129,6 @@ def about_numbers(error: Invalid, *, single: bool) -> Invalid:
         errors = tuple(FieldError("#/to", e.code, e.detail.replace("to[0]", "to", 1)) for e in errors)
     codes = {e.code.upper() for e in errors}
     kind = catalogue().get(codes.pop(), NumberError) if len(codes) == 1 else NumberError
-    return (kind if issubclass(kind, NumberError) else NumberError)(errors[0].detail, errors=errors)
+    return (kind if issubclass(kind, NumberError) else NumberError)(
+        errors[0].detail, errors=errors, retry_after_s=error.retry_after_s
+    )

@@ -151,6 +151,7 @@ def queued(receipt: Receipt, order: Order, owner: str) -> Call:
         client_reference=order.client_reference,
         callback_data=order.callback_data,
         test=order.source == TEST_CALL,
+        tariff=receipt.tariffs[0] if receipt.tariffs else None,
     )
 
 

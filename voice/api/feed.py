@@ -39,7 +39,7 @@ async def feed(
     ] = FROM_THE_FIRST,
     limit: Annotated[int, Query(ge=1, le=PAGE_MOST)] = PAGE,
 ) -> Response:
-    """`trunk.*`, kept for 30 days. `cursor` is where to go on, also when nothing new is there.
+    """`trunk.*` and `account.spend_cap`, kept for 30 days. `cursor` is where to go on, also when nothing new is there.
 
     A test key sees those of the sandbox's trunks. What happened to a call is at `/v1/calls/{call_id}/events`.
     """

@@ -21,6 +21,7 @@ from messaging.ids import is_call_id, parse_ref_id
 from sip.trunk import Trunk
 from voice.api.reading import known_query
 from voice.calls import Call
+from voice.caps import KeySuspended
 from voice.chaos import ChaosBoard
 from voice.messages import Callback, CallbackFormat
 from voice.orders import LiveTrunk
@@ -198,7 +199,18 @@ def sender_of(api: Api, principal: Principal) -> Sender:
         callback=callback,
         live_trunks=api.live_trunks(),
         destinations=api.guard.destinations(principal.owner),
+        key_id=principal.key_id,
+        caps=api.guard.caps(principal.owner, principal.key_id),
+        rates=api.guard.rates(principal.owner),
+        is_suspended=api.guard.is_suspended(principal.owner, principal.key_id),
     )
+
+
+async def require_not_suspended(api: Api, principal: Principal) -> None:
+    """Who holds a key that was stopped does not lift what stopped it. Raises KeySuspended."""
+    await api.guard.read()
+    if api.guard.is_suspended(principal.owner, principal.key_id):
+        raise KeySuspended
 
 
 def is_test(principal: Principal) -> bool:

@@ -219,11 +219,13 @@ class RegistrationLadderOut(BaseModel):
 
 class TrunkEventOut(BaseModel):
     id: str = Field(description="The `webhook-id` of the webhook that tells it.", examples=["evt_01K0…"])
-    type: TrunkEventType
+    type: TrunkEventType | Literal["account.spend_cap"]
     timestamp: str = Field(description="Since when it is so.")
     sequence: int = Field(description="Of this trunk.")
-    trunk_id: str
-    data: dict[str, Any] = Field(description="The status of the trunk as it stood then; of `trunk.tested`, the test.")
+    trunk_id: str | None = Field(description="null for what is about the account.")
+    data: dict[str, Any] = Field(
+        description="The status of the trunk as it stood then; of `trunk.tested` the test, of the account what it met."
+    )
 
 
 class FeedOut(BaseModel):

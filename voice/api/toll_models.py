@@ -1,11 +1,15 @@
 """The bodies of the toll-fraud guard's routes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from voice.api.schemas import Shape
+from voice.api.schemas import Shape, Whole
 from voice.destinations import ENTRIES_MOST
+from voice.tariffs import ROWS_MOST
+
+COUNT_MOST = 1_000_000_000  # of anything in a day; more is a slip of the pen
+KEYS_MOST = 1000  # with limits of their own
 
 Entry = Annotated[
     str,
@@ -29,3 +33,102 @@ class PermissionsOut(BaseModel):
     source: Literal["account", "settings"] = Field(description="Whose list: its own, or the one of the setting.")
     home: list[str] = Field(description="The countries of your caller ids: allowed without asking.")
     applies: bool = Field(description="false for a test key: its calls stay on the catch-all phone.")
+
+
+Money = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$"),
+    Field(description="Decimal, in the currency of the price list.", examples=["25.00"]),
+]
+Count = Annotated[Whole, Field(ge=0, le=COUNT_MOST)]
+
+
+class CapsIn(Shape):
+    """null or left out: what the next wider rule says (key, account, settings)."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    calls_per_day: Count | None = Field(default=None, description="Accepted calls.")
+    minutes_per_day: Count | None = Field(default=None, description="Billed; calls in flight count at their longest.")
+    amount_per_day: Money | None = None
+    calls_per_second: Annotated[Whole, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="Accepted in any second; more is refused, not queued."
+    )
+    open_calls: Count | None = Field(default=None, description="Accepted and not ended.")
+    calls_per_number_per_hour: Annotated[Whole, Field(ge=0, le=1000)] | None = Field(
+        default=None, description="To one number, all keys of the account together."
+    )
+    max_duration_s: Annotated[Whole, Field(ge=1, le=7200)] | None = Field(
+        default=None, description="Of the answered call."
+    )
+
+
+class LimitsIn(CapsIn):
+    """PUT /v1/limits: limits of every key of the account, and of some keys besides. The whole of it."""
+
+    keys: dict[str, Any] = Field(
+        default_factory=dict,
+        max_length=KEYS_MOST,
+        description="By key id: the same members, for that key.",
+        json_schema_extra={"additionalProperties": {"$ref": "#/components/schemas/CapsIn"}},
+    )
+
+
+class UsedOut(BaseModel):
+    day: str = Field(examples=["20261124"])
+    calls: int
+    minutes: float = Field(description="Of ended calls, billed.")
+    minutes_held: float = Field(description="Calls in flight, at their longest.")
+    amount: str
+    amount_held: str
+    open_calls: int
+
+
+class KeyLimitsOut(BaseModel):
+    """What holds for the key that asks or is named, and what it has taken today."""
+
+    key_id: str
+    limits: dict[str, Any] = Field(description="All rules together: key, account, settings.")
+    used: UsedOut
+    suspended: str | None = Field(description="The limit that it would have passed.")
+
+
+class LimitsOut(BaseModel):
+    account: dict[str, Any] = Field(description="As PUT, without `keys`.")
+    keys: dict[str, dict[str, Any]] = Field(description="As PUT.")
+    this_key: KeyLimitsOut
+    suspended: dict[str, str] = Field(description="Suspended keys of the account, and the limit of each.")
+    currency: str | None
+
+
+class ResumedOut(BaseModel):
+    key_id: str
+    resumed: bool = Field(description="false: it was not suspended.")
+
+
+class RateIn(Shape):
+    """One row of a price list."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,14}$")]
+    per_minute: Money
+    increment: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}/[0-9]{1,4}$")] = Field(
+        default="1/1", description="Seconds billed at least, and the step from there.", examples=["60/60"]
+    )
+    connect_fee: Money = "0"
+
+
+class RatesIn(Shape):
+    """PUT /v1/rates: the whole list."""
+
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+
+    currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$")]
+    data: list[RateIn] = Field(max_length=ROWS_MOST)
+
+
+class RatesOut(BaseModel):
+    currency: str | None
+    source: Literal["account", "settings"]
+    data: list[dict[str, str]]

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, Response
 from messaging.errors import FieldError, Invalid
 from messaging.http import wants
 from voice.api.openapi import answers, as_json, takes
-from voice.api.parts import Api, ApiParts, MayAdmin, MayRead, Principal, is_test
+from voice.api.parts import Api, ApiParts, MayAdmin, MayRead, Principal, is_test, require_not_suspended
 from voice.api.reading import JSON, read_body, typed
 from voice.api.toll_models import PermissionsIn, PermissionsOut
 from voice.destinations import BadEntry, read_allow
@@ -41,7 +41,7 @@ async def put(request: Request, api: ApiParts, principal: MayAdmin) -> Response:
         allow = read_allow(wanted.allow)
     except BadEntry as error:
         raise Invalid(f"allow: {error}", errors=(FieldError("#/allow", "invalid", f"allow: {error}"),)) from None
-    await api.guard.read()
+    await require_not_suspended(api, principal)
     before = set(api.guard.allowed(principal.owner))
     await api.tolls.set_allow(principal.owner, allow)
     await api.guard.read()

@@ -14,7 +14,7 @@ from messaging.accounts import Accounts, Key, Mode
 from messaging.clock import SystemClock, rfc3339
 from messaging.embedded import embedded_url, socket_path
 from messaging.errors import NotFound
-from voice.compose import open_accounts
+from voice.compose import open_accounts, open_toll_book
 from voice.serve import VALKEY
 
 
@@ -63,7 +63,32 @@ def _settings(data: str | None) -> Settings:
     return load(os.environ, overrides={"data_dir": data})
 
 
+def run_resume(key_id: str, *, data: str | None) -> int:
+    settings, url = _running(data)
+
+    async def resume() -> bool:
+        async with open_toll_book(settings, url) as book:
+            return any([await book.resume(f"{settings.account.id}.{mode}", key_id) for mode in Mode])
+
+    if not asyncio.run(resume()):
+        print(f"tocsin: {key_id} is not suspended", file=sys.stderr)
+        return 5
+    print("resumed")
+    return 0
+
+
 def _with_accounts(data: str | None, do: Callable[[Accounts], Awaitable[Any]]) -> Any:
+    settings, url = _running(data)
+
+    async def run() -> Any:
+        async with open_accounts(settings, url) as accounts:
+            return await do(accounts)
+
+    return asyncio.run(run())
+
+
+def _running(data: str | None) -> tuple[Settings, str]:
+    """The settings, and where the store of the running service is."""
     settings = _settings(data)
     url = settings.store.redis_url or embedded_url(settings.data_dir / VALKEY)
     if settings.store.redis_url is None and not socket_path(settings.data_dir / VALKEY).exists():
@@ -71,12 +96,7 @@ def _with_accounts(data: str | None, do: Callable[[Accounts], Awaitable[Any]]) -
             f"no service is running on {settings.data_dir}: start `tocsin serve --data {settings.data_dir}`, "
             "or set TOCSIN_REDIS_URL"
         )
-
-    async def run() -> Any:
-        async with open_accounts(settings, url) as accounts:
-            return await do(accounts)
-
-    return asyncio.run(run())
+    return settings, url
 
 
 def _shown(key: Key) -> dict[str, Any]:

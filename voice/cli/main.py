@@ -14,7 +14,7 @@ app = typer.Typer(
     help="Phones people and speaks, over your own SIP trunk.\n\n"
     "Try first:  tocsin demo\n\nThen, beside it:  tocsin call 12025550110 --say Hello --wait --api-key tk_test_demo",
 )
-keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="API keys: create, list, revoke.")
+keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="API keys: create, list, revoke, resume.")
 app.add_typer(keys, name="keys")
 chaos = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make sandbox calls go wrong on purpose.")
 app.add_typer(chaos, name="chaos")
@@ -256,6 +256,17 @@ def keys_revoke(
     from voice.cli.keys import run_revoke
 
     raise typer.Exit(run_revoke(key_id, data=data))
+
+
+@keys.command("resume")
+def keys_resume(
+    key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="As GET /v1/limits names it.")],
+    data: Annotated[str | None, typer.Option(help="Data directory of a running `tocsin serve`.")] = None,
+) -> None:
+    """Let a key go on that a daily limit suspended."""
+    from voice.cli.keys import run_resume
+
+    raise typer.Exit(run_resume(key_id, data=data))
 
 
 @chaos.command("set")

@@ -7,7 +7,8 @@
 --      16 life of a delivery, s  17 endings  18 what it counts there or ''  19 warnings of the audio, JSON, or ''
 --      20 lane  21 deliveries  22 successor: '' or id  23 body  24 event id  25 event  26 valid_ms  27 life_ms
 --      28 its deliveries  29 marks for the score, JSON, or ''  30 their life, ms  31 life of a missed call, ms, or ''
---      32 how many of them are kept, then per delivery, its own last: id, event id, url, body, format, call id
+--      32 how many of them are kept  33 billed seconds  34 millionths
+--      then per delivery, its own last: id, event id, url, body, format, call id
 local id, before, after = ARGV[1], ARGV[3], ARGV[5]
 local is = redis.call('HMGET', KEYS[1], 'epoch', 'event', 'status', 'sequence', 'intent', 'valid', 'bulk')
 local intent = is[5] or ''
@@ -20,7 +21,7 @@ redis.call('HSET', KEYS[1], 'body', ARGV[7], 'status', after, 'sequence', ARGV[6
 redis.call('RPUSH', KEYS[2], ARGV[9])
 redis.call('PUBLISH', KEYS[2], ARGV[6])  -- for those who follow; losing it costs them a few seconds
 if before ~= 'queued' and (after == 'queued' or is_final(after)) then redis.call('ZREM', KEYS[14], id) end
-local at = 33
+local at = 35
 local now = now_ms()
 local function put_deliveries(count)
   for _ = 1, tonumber(count) do
@@ -63,6 +64,7 @@ if goes_on then  -- the next hop: a call of its own, and the recipient's outcome
   local next_id, base, life = ARGV[22], base_of(ARGV[14], ARGV[15]), ARGV[27]
   put_call(ARGV[14], base, ARGV[15], next_id, ARGV[23], ARGV[24], ARGV[25],
            redis.call('HGET', KEYS[1], 'ref'), ARGV[26], life, is[7] or '')
+  settle(KEYS[1], id, 0, 0, base .. 'call:' .. next_id, next_id)
   redis.call('ZADD', KEYS[12], 0, next_id)
   redis.call('ZADD', queue, now, next_id)
   redis.call('ZADD', KEYS[6], ARGV[26], next_id)
@@ -70,6 +72,8 @@ if goes_on then  -- the next hop: a call of its own, and the recipient's outcome
   redis.call('ZADD', KEYS[7], 'NX', 0, ARGV[15])
   put_deliveries(ARGV[28])
   wake(KEYS[13])
+else
+  settle(KEYS[1], id, ARGV[33], ARGV[34])
 end
 if redis.call('EXISTS', KEYS[5], KEYS[16], KEYS[6]) == 0 then redis.call('ZREM', KEYS[7], ARGV[15]) end
 redis.call('PEXPIRE', KEYS[1], ARGV[12])

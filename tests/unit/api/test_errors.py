@@ -151,8 +151,8 @@ async def test_without_a_key_only_health_errors_and_docs_answer(door: Door) -> N
     paths = door.app.openapi()["paths"]
     for path, verbs in paths.items():
         for verb in verbs:
-            ids = {"call_id": CALL, "ref_id": "9azmf1ntcl358gczduzz4rs0u", "trunk_id": "sandbox", "test_id": "test_1"}
-            address = path.format(code="INVALID", **ids)
+            ids = {"trunk_id": "sandbox", "test_id": "test_1", "key_id": "key_1"}
+            address = path.format(call_id=CALL, ref_id="9azmf1ntcl358gczduzz4rs0u", code="INVALID", **ids)
             answer = await door.client.request(verb.upper(), address, headers={"Authorization": ""})
             assert (answer.status_code == 401) == (path not in open_to_all), (verb, path, answer.status_code)
 

@@ -62,3 +62,18 @@ async def test_a_country_that_is_closed_while_the_audio_is_made_is_not_dialled(b
 
     assert told(call)[:2] == ("blocked", "geo_blocked")
     assert line.dials == []
+
+
+async def test_calls_of_a_suspended_key_wait_and_go_on_when_it_is_resumed(bench: Bench, line: Spied) -> None:
+    bench.suspended.add("key_1")
+    async with bench.run():
+        waiting = await bench.call(key_id="key_1")
+        other = await bench.final(await bench.call(key_id="key_2"))
+        call = await bench.store.call(None, waiting.calls[0].call_id)
+        dialled = [dial.call_id for dial in line.dials]
+
+    assert call is not None
+    assert (call.status.value, other.status.value) == ("queued", "completed")
+    assert dialled == [other.call_id]
+    bench.suspended.clear()
+    assert not bench.desk.is_suspended("main.test", "key_1")

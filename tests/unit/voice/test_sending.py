@@ -14,6 +14,7 @@ from media.speech import SpeechError
 from messaging.clock import SystemClock
 from messaging.errors import IdempotencyMismatch, Invalid, NotFound, SpeechFailed
 from tests.voice_values import now
+from voice.caps import Overrun
 from voice.destinations import Destinations
 from voice.messages import Callback, MessageStatus, SandboxScript, Script
 from voice.orders import LiveTrunk
@@ -43,6 +44,10 @@ class Speaks:
         return Sound()
 
 
+async def nobody_suspends(owner: str, key_id: str, overrun: Overrun) -> None:
+    raise AssertionError("nothing is limited here")
+
+
 @pytest.fixture
 def store() -> MemoryCallStore:
     return MemoryCallStore()
@@ -50,7 +55,7 @@ def store() -> MemoryCallStore:
 
 @pytest.fixture
 def sending(store: MemoryCallStore) -> Sending:
-    return Sending(store, Speaks(), Settings(), SystemClock(), random.Random(7))
+    return Sending(store, Speaks(), Settings(), SystemClock(), random.Random(7), nobody_suspends)
 
 
 def answer(receipt: Receipt) -> tuple[int, str]:
