@@ -19,6 +19,8 @@ _USER = re.compile(r"<?\s*(?:sips?|tel):([^@;>\s?]+)", re.IGNORECASE)
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _ORNAMENT = re.compile(r"[\s().\-]")  # RFC 3966 section 5.1.1: visual separators
 
+_DIGITS = re.compile(r"\+?[0-9*#]+")
+
 Network = IPv4Network | IPv6Network
 
 
@@ -96,5 +98,6 @@ def _number(uri: str) -> str:
     if found is None:
         return ""
     user = _ESCAPE.sub(lambda code: chr(int(code[1], 16)), found[1])
-    number = _ORNAMENT.sub("", user)
+    bare = _ORNAMENT.sub("", user)
+    number = bare if _DIGITS.fullmatch(bare) else user
     return number if number.isascii() and number.isprintable() and len(number) <= USER_MAX else ""

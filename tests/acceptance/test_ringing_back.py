@@ -119,6 +119,7 @@ async def test_who_missed_a_message_rings_back_and_hears_it(tmp_path: Path) -> N
             calls = (await http.get("/v1/calls")).json()["data"]
             back = next(call for call in calls if call["call_direction"] == "inbound")
             events = (await http.get(f"/v1/calls/{back['call_id']}/events")).json()["data"]
+            why = (await http.get(f"/v1/calls/{back['call_id']}/explain")).json()
             ladder = (await http.get(f"/v1/calls/{back['call_id']}/sip?format=text")).text
 
     assert missed["status"] == "busy"
@@ -128,6 +129,7 @@ async def test_who_missed_a_message_rings_back_and_hears_it(tmp_path: Path) -> N
     assert (back["ref_id"], back["played_to_end"], back["trunk_id"]) == (missed["ref_id"], True, "carrier")
     assert [event["type"] for event in events] == ["call.ringing", "call.answered", "call.ended"]
     assert "INVITE" in ladder
+    assert (back["hangup_source"], why["status"]) == ("platform", "completed")
     bodies = [json.loads(one.body) for one in told]
     assert [body.get("data", body)["call_direction"] for body in bodies] == ["outbound", "inbound"]
     assert (again, stranger) == (404, 404)

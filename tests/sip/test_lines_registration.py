@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -11,13 +12,27 @@ from typing import Any
 
 import pytest
 
+from config.children import free_port
 from sip.events import Ended, Registered, RegistrationState
 from sip.lines import Lines
-from sip.trunk import Credentials, OnForbidden, Register, Registration, Tls, Transport, Trunk, TrunkType, TrunkUri
+from sip.processleg import RungLeg
+from sip.trunk import (
+    Credentials,
+    Inbound,
+    OnForbidden,
+    Register,
+    Registration,
+    Tls,
+    Transport,
+    Trunk,
+    TrunkType,
+    TrunkUri,
+)
 from tests import sipp
 from tests.authority import authority, issue
 from tests.kamailio import KAMAILIO, NOBODY, Kamailio
 from tests.sip.bench import Bench
+from tests.sip.caller import Caller, Rtp, udp
 from tests.until import time_passes
 
 pytestmark = [
@@ -40,13 +55,19 @@ class Trunks:
     """A door that registers, and lines behind it."""
 
     def __init__(self, stack: AsyncExitStack, directory: Path) -> None:
-        self._stack, self.directory = stack, directory
+        self.stack, self.directory = stack, directory
 
     async def door(self, **options: Any) -> Kamailio:
         made = Kamailio(self.directory, **{"on_register": REGISTRAR, "on_invite": NOBODY} | options)
-        return await self._stack.enter_async_context(made)
+        return await self.stack.enter_async_context(made)
 
-    async def lines(self, port: int, over: Transport = Transport.UDP, **changes: Any) -> Lines:
+    async def lines(
+        self,
+        port: int,
+        over: Transport = Transport.UDP,
+        answer: Callable[[RungLeg], None] | None = None,
+        **changes: Any,
+    ) -> Lines:
         facts = {
             "type": TrunkType.REGISTER,
             "registration": Registration.ONE,
@@ -55,8 +76,8 @@ class Trunks:
             "register": Register(expires_s=300, retry_base_s=0.2, retry_max_s=1.0),
         }
         trunk = Trunk("lagos-1", "lagos-1", (TrunkUri("localhost", port, over),), **facts | changes)
-        lines = Lines(trunk, most=8, journal_dir=self.directory / "journal")
-        self._stack.push_async_callback(lines.aclose)
+        lines = Lines(trunk, most=8, journal_dir=self.directory / "journal", answer=answer)
+        self.stack.push_async_callback(lines.aclose)
         await lines.start()
         return lines
 
@@ -371,3 +392,26 @@ async def test_a_hostile_registrar_ends_its_own_process_and_no_call(
     before = len(door.saw("REGISTER"))
     await time_passes(3.0)
     assert len(door.saw("REGISTER")) - before <= 6  # two a life, each life later than the one before
+
+
+async def test_a_call_finds_the_way_to_where_we_registered(trunks: Trunks) -> None:
+    door = await trunks.door(
+        on_invite='if (!lookup("location")) { sl_send_reply("604", "Nobody"); exit; } t_relay(); exit;'
+    )
+    rung: asyncio.Queue[RungLeg] = asyncio.Queue()
+    port = free_port(socket.SOCK_DGRAM)
+    lines = await trunks.lines(door.udp, answer=rung.put_nowait, inbound=Inbound(("127.0.0.1/32",), port))
+    await standing(lines, Registered.YES)
+    sip, rtp, rtcp = await udp(), await udp(), await udp()
+    for transport, _, _ in (sip, rtp, rtcp):
+        trunks.stack.callback(transport.close)
+    caller = Caller(door.udp, *sip, rtp=Rtp(*rtp, *rtcp), number=USER, user="2348020000000", call_id="by-the-registrar")
+
+    invite = caller.invite()
+    async with asyncio.timeout(10):
+        leg = await rung.get()
+    await leg.refuse(486)
+    caller.ack_refusal(invite, await caller.until(486))
+
+    assert (leg.rung.caller, leg.rung.called) == ("2348020000000", USER)
+    assert leg.rung.source == f"127.0.0.1:{door.udp}"

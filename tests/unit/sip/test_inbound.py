@@ -63,6 +63,7 @@ def test_more_than_ten_calls_a_second_are_turned_away_and_strangers_do_not_count
         ('From: "A <sip:1@b>" <sip:2348020000000;npdi@h>', "1"),  # whoever lies in a name lies about himself only
         ("From: <tel:+234-802-000-0000>;tag=1", "+2348020000000"),
         ("From: <sip:+234802;phone-context=x@h>;tag=1", "+234802"),
+        ("From: <sip:lagos-1@h>;tag=1", "lagos-1"),
         ("From: <sip:anonymous@anonymous.invalid>;tag=1", "anonymous"),
         ("From: <sip:%00%0a1@h>;tag=1", ""),
         ("From: <sip:" + "1" * 65 + "@h>;tag=1", ""),

@@ -3,13 +3,16 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.voice_values import an_intake
 from voice.calls import (
     Call,
+    CameIn,
     Dialed,
+    Direction,
     Ending,
     Fact,
     IllegalMove,
@@ -137,3 +140,16 @@ def test_the_sample_of_9bits_lasts_100_and_90_seconds() -> None:
 
     assert (call.total_duration, call.call_duration(), replace(call, tariff=MINUTES).call_duration()) == (100, 90, 120)
     assert call.pdd_ms == 10_000
+
+
+def test_only_a_call_that_came_in_rings_without_having_been_dialled() -> None:
+    came = CameIn(BEGIN, "t", "1", "2", "rings back")
+    inbound = replace(a_call(), direction=Direction.INBOUND)
+
+    ringing = advance(inbound, came)
+
+    assert (ringing.status, ringing.start_at, ringing.ring_at) == (Status.RINGING, BEGIN, BEGIN)
+    assert advance(ringing, WasAnswered(BEGIN)).status is Status.ANSWERED
+    for call, fact in ((a_call(), came), (ringing, came), (inbound, Rang(BEGIN))):
+        with pytest.raises(IllegalMove):
+            advance(call, fact)
