@@ -97,7 +97,7 @@ class Close:
 
 @dataclass(slots=True)
 class Leg:
-    """The life of one INVITE."""
+    """The life of one INVITE. `inbound`: it was theirs."""
 
     dial: Dial
     file_ms: int
@@ -131,11 +131,13 @@ class Leg:
     encrypted: bool = False  # the answer takes up SRTP
     unsent: bool = False  # the INVITE that PJSIP reported never had a connection to leave by
     final: Answer | None = None  # to the INVITE, as seen on the wire
+    challenge: Answer | None = None  # the last one: the peer asks for a login
     byes: int = 0
     bye_sent: bool = False  # the BYE was ours; the library sends one by itself to an answer that it cannot use
     byes_answered: int = 0
     reason_header: str | None = None
     q850: int | None = None
+    inbound: bool = False
     _banked: Counters = Counters()
     _sent_before: int = 0
     _heard_at: tuple[int, int] = (0, 0)
@@ -146,6 +148,12 @@ class Leg:
             Why.TRUNK_SILENT: self.placed + self.silent_s,
         }
         self.audio_ms = self.file_ms * self.dial.repeat
+        self.invited = self.invited or self.inbound
+
+    def picked_up(self, dial: Dial, file_ms: int) -> None:
+        """Of a call that came in: this is what it is told."""
+        self.dial, self.file_ms = dial, file_ms
+        self.audio_ms = file_ms * dial.repeat
 
     # -- signalling
 
@@ -177,11 +185,16 @@ class Leg:
                 self.reason_header, self.q850 = reason_of(seen.text)
 
     def _watch_invite(self, seen: Seen) -> None:
-        if seen.sent:
+        if self.inbound:
+            if seen.sent and seen.code >= 200 and self.final is None:
+                self.final, self.encrypted = read_answer(seen.text), "a=crypto:" in seen.text
+        elif seen.sent:
             self.invited = True
         elif seen.code >= 100:
             self.reached(Phase.TRYING)
-            if seen.code >= 200 and seen.code not in (401, 407):
+            if seen.code in (401, 407):
+                self.challenge = read_answer(seen.text)
+            elif seen.code >= 200:
                 self.final = read_answer(seen.text)
                 self.encrypted = "a=crypto:" in seen.text
 
@@ -190,8 +203,14 @@ class Leg:
         """Nothing of this call is under way any more: its line is free."""
         if self.unsent or not self.invited:
             return True
-        challenged = self.close is not None and self.close.code in (401, 407)
-        return (self.final is not None or challenged) and (self.byes == 0 or self.byes_answered > 0)
+        refused = self.close is not None and (self.close.code in (401, 407) or self._asked_in_vain)
+        return (self.final is not None or refused) and (self.byes == 0 or self.byes_answered > 0)
+
+    @property
+    def _asked_in_vain(self) -> bool:
+        """The engine ended it, because the peer asked for one login after the other (sip/logins.py)."""
+        ours = self.why is None and self.final is None
+        return ours and self.challenge is not None and self.close is not None and self.close.origin is Origin.LOCAL
 
     @property
     def failed_to_leave(self) -> bool:
@@ -359,6 +378,8 @@ class Leg:
         if self.phase is Phase.ANSWERED:
             return None
         answer = close.answer if self.why is None else self.final
+        if self._asked_in_vain:
+            answer = self.challenge
         return answer if answer is not None and answer.code >= 300 else None
 
     def _status(self, close: Close, told: Answer | None) -> tuple[int, str]:

@@ -11,6 +11,7 @@ import soundfile
 
 from config.children import free_port
 from media.speech import Sound
+from tests import peer
 from tests.authority import Issued
 from tests.until import until
 
@@ -101,16 +102,7 @@ class Baresip:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        process = self._process
-        if process is None or process.returncode is not None:
-            return
-        process.terminate()
-        try:
-            async with asyncio.timeout(5):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+        await peer.ended(self._process)
 
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -119,6 +119,12 @@ def answers_and_ignores_the_bye(rtp_port: int) -> str:
     return scenario(recv("INVITE"), send("200 OK", sdp_port=rtp_port), recv("ACK"), recv("BYE"), pause(60_000))
 
 
+def answers_and_is_slow_to_end(rtp_port: int, after_ms: int) -> str:
+    """The answer to our BYE takes its time."""
+    slow = (recv("BYE"), pause(after_ms), send("200 OK"))
+    return scenario(recv("INVITE"), send("200 OK", sdp_port=rtp_port), recv("ACK"), *slow)
+
+
 def answers_and_takes_info(rtp_port: int, status: str) -> str:
     """A key comes by INFO and gets this answer."""
     took = (recv("INFO"), send(status))
@@ -231,10 +237,14 @@ def answers_while_cancelled(rtp_port: int) -> str:
     )
 
 
-def asks_for_a_login(times: int, realm: str) -> str:
-    challenge = f'WWW-Authenticate: Digest realm="{realm}", nonce="47364c23432d2e131a5fb210812c", algorithm=MD5'
-    round_trip = (recv("INVITE"), send("401 Unauthorized", challenge), recv("ACK"))
-    return scenario(*(round_trip * times), pause(60_000))
+def asks_for_a_login(times: int, realm: str, *, fresh: bool = False, more: str = "") -> str:
+    """`fresh`: with another nonce each time."""
+    steps = []
+    for n in range(times):
+        nonce = f"47364c23432d2e131a5fb210812c{n if fresh else 0}"
+        challenge = f'WWW-Authenticate: Digest realm="{realm}", nonce="{nonce}", algorithm=MD5{more}'
+        steps += [recv("INVITE"), send("401 Unauthorized", challenge), recv("ACK")]
+    return scenario(*steps, pause(60_000))
 
 
 # -- what crossed the wire

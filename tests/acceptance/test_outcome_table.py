@@ -6,6 +6,7 @@ the failover decision.
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -113,10 +114,19 @@ def started(folder: Path, places: Mapping[str, str]) -> contextlib.AbstractAsync
 async def _all_called(service: Service, made: Sequence[Row], kill: Kill) -> dict[str, list[dict[str, Any]]]:
     """Every row's legs, all final."""
     async with service.client(LIVE_KEY) as http:
+        ways = {row.trunk: row.number for row in made}
+        await asyncio.gather(*(until(functools.partial(_has_its_trunk, http, n), WITHIN_S) for n in ways.values()))
         # A trunk with more calls on their way than it prepares at once is full, and the next one takes the call.
         places = asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(*(_played(http, row, places, kill) for row in made))
         return await until(lambda: _final(http), WITHIN_S)
+
+
+async def _has_its_trunk(http: httpx2.AsyncClient, number: str) -> bool:
+    """The service is ready before the last trunk has its lines; what comes sooner leaves by the one behind."""
+    await time_passes(LOOK_EVERY_S)
+    found = (await http.post("/v1/routes/simulate", json={"to": number})).json()
+    return found["trunk_id"] not in (None, "behind")
 
 
 async def _played(http: httpx2.AsyncClient, row: Row, places: asyncio.Semaphore, kill_line: Kill) -> None:

@@ -198,6 +198,22 @@ async def test_a_login_that_is_refused_twice_ends_the_call(bench: Bench) -> None
     assert invites[1].header("Authorization").split('response="')[1][:32] not in told
 
 
+@pytest.mark.parametrize("more", ["", ", stale=true"])
+async def test_a_peer_that_asks_with_a_new_nonce_for_ever_gets_two_logins(bench: Bench, more: str) -> None:
+    login = Credentials("tocsin", "carrier.test", "s3cret")
+    await bench.set_up(sipp.asks_for_a_login(9, "carrier.test", fresh=True, more=more), trunk={"auth": login})
+    (pid,) = bench.lines.pids()
+
+    _, end = await bench.call()
+
+    assert (end.code, end.origin, end.why) == (401, Origin.REMOTE, None)
+    logins = [invite.header("Authorization") != "" for invite in bench.carrier.received("INVITE")]
+    assert logins == [False, True, True]
+    assert len(bench.carrier.received("ACK")) == 3
+    assert bench.lines.pids() == (pid,)
+    assert bench.lines.capacity().busy == 0
+
+
 async def test_a_strange_realm_never_gets_our_digest(bench: Bench) -> None:
     login = Credentials("tocsin", "carrier.test", "s3cret")
     await bench.set_up(sipp.asks_for_a_login(3, "attacker.example"), trunk={"auth": login})

@@ -6,9 +6,9 @@ sendvoice.py  the 9bits door        calls.py   one programmable call     events.
 finding.py    which calls there were: pages, CSV
 why.py        why it ended so, and its SIP messages in five forms
 trunks.py     the trunk book             trunk_models.py  what its bodies look like
-trunk_standing.py  how a trunk stands    feed.py  what happened to trunks, for who was away
 tolls.py     where calls may go          toll_models.py   what its bodies look like
 selftest.py   a trunk tried step by step  selftest_models.py  its bodies
+trunk_standing.py  how a trunk stands    feed.py  what happened to trunks, for who was away
 media.py  sandbox.py  chaos.py  admin.py  health.py                      the side doors
 reading.py   bytes -> typed request      schemas.py  what a request may contain     asking.py  -> voice.sending.Request
 once.py       Idempotency-Key             replies.py  what answers look like      routes.py  which way a call would take

@@ -127,10 +127,10 @@ class Api:
     live_trunks: Callable[[], Mapping[str, LiveTrunk]]  # where live calls may leave, by id
     chaos: ChaosBoard  # what trouble the catch-all phone was told to make
     trunks: TrunkBook
-    record: TrunkRecord  # what was told of each trunk
     tolls: TollBook
     guard: TollGuard  # may this account ring that number?
     self_tests: SelfTestBoard
+    record: TrunkRecord  # what was told of each trunk
     sandbox_trunk: Trunk | None = None  # the way to the catch-all phone: no entry of the book
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()

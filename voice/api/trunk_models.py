@@ -49,7 +49,8 @@ class Auth(_Part):
 
 class Inbound(_Part):
     acl: list[str] | None = Field(None, description="Networks (CIDR) whose calls are taken; empty: none.")
-    say: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="Where we listen for them.")
+    say: str | None = Field(None, description="What a caller hears for whom no message waits; empty: it is refused.")
     auth: str | None = None
 
 
