@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 AGAIN_FIRST_S = 1.0  # a trunk that did not start is tried again so soon, later each time
 AGAIN_MOST_S = 60.0  # an operator who mends the machine waits no longer than this
 FIRST_TRIES_S = 10.0  # a dialer that starts waits so long for its lines before it says that it is there
+START_WITHIN_S = 20.0  # usually a tenth of a second; a busy machine may need some
+AT_ONCE = 4  # starts: each loads the library in a new process, and a machine has few cores
 STARTING = "its lines are starting"
 
 _ROUTING = (
@@ -68,6 +70,7 @@ class TrunkLines:
         self._retired: list[tuple[str, TrunkLine]] = []
         self._signing_off: dict[str, asyncio.Task[None]] = {}  # by trunk: the last lines of it
         self._tasks: set[asyncio.Task[None]] = set()
+        self._starting = asyncio.Semaphore(AT_ONCE)
 
     def obey(self, entries: Iterable[Entry]) -> None:
         """The trunks as they are from now on."""
@@ -136,9 +139,10 @@ class TrunkLines:
         while held.line is None:
             held.at_once.clear()
             try:
-                held.line, held.problem = await self._started(held.trunk), ""
-            except LinesDown as error:
-                held.problem = str(error)
+                async with self._starting, asyncio.timeout(START_WITHIN_S):
+                    held.line, held.problem = await self._started(held.trunk), ""
+            except (LinesDown, TimeoutError) as error:
+                held.problem = str(error) or f"its lines did not start within {START_WITHIN_S:.0f} s"
                 log.error("trunk has no lines", trunk_id=trunk_id, why=held.problem)  # noqa: TRY400 - it says all there is
             except Exception:
                 held.problem = "its lines cannot be started; the log of the dialer says why"

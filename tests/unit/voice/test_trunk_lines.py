@@ -16,7 +16,7 @@ from tests.sipp import tone
 from tests.until import until
 from voice.routing import Admin, TrunkState
 from voice.trunk_entry import AdminState, Entry, ManagedBy
-from voice.trunk_lines import TrunkLines, same_lines
+from voice.trunk_lines import AT_ONCE, STARTING, TrunkLines, same_lines
 
 TRUNK = Trunk("a", "A", (TrunkUri("192.0.2.1"),), channels=4)
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
@@ -243,6 +243,30 @@ async def test_an_operator_who_touches_a_trunk_that_is_down_does_not_wait(world:
 
     await world.obey(entry(minutes=1))
 
+    await until(lambda: "a" in world.lines)
+
+
+async def test_few_start_at_once_and_a_start_that_hangs_does_not_keep_the_others(world: World) -> None:
+    hangs, at_once, most = asyncio.Event(), 0, 0
+
+    class Slow(Told):
+        async def start(self) -> None:
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            await super().start()
+            if self.trunk.id == "a":
+                await hangs.wait()
+            at_once -= 1
+
+    world.keeper._make = lambda trunk: Slow(trunk, world.story)
+    many = [entry(replace(TRUNK, id=f"t{n}")) for n in range(3 * AT_ONCE)]
+    world.keeper.obey([entry(), *many])
+
+    await until(lambda: len(world.lines) == len(many))
+    assert most == AT_ONCE
+    assert world.why_idle() == {"a": (Admin.ENABLED, STARTING)}
+    hangs.set()
     await until(lambda: "a" in world.lines)
 
 
