@@ -34,6 +34,7 @@ class Obstacle(StrEnum):
     EXPIRED = "expired"
     NOT_YET_VALID = "not_yet_valid"
     VERSION = "version"
+    HANDSHAKE = "handshake"  # they ended it, and the alert does not tell a missing certificate from a missing cipher
     NOT_TLS = "not_tls"
     CLIENT_CERTIFICATE = "client_certificate"  # they want to know who we are
     FILES = "files"  # what we were told to read is not there
@@ -162,7 +163,7 @@ _REASONS = (
     ("ALERT_PROTOCOL_VERSION", Obstacle.VERSION),
     ("UNSUPPORTED_PROTOCOL", Obstacle.VERSION),
     ("NO_SHARED_CIPHER", Obstacle.VERSION),
-    ("HANDSHAKE_FAILURE", Obstacle.VERSION),
+    ("HANDSHAKE_FAILURE", Obstacle.HANDSHAKE),
     ("WRONG_VERSION_NUMBER", Obstacle.NOT_TLS),
     ("HTTP_REQUEST", Obstacle.NOT_TLS),
     ("RECORD_LAYER_FAILURE", Obstacle.NOT_TLS),

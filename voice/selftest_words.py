@@ -66,6 +66,10 @@ _WAY: dict[Obstacle, tuple[str, str]] = {
         "No version of TLS that both sides speak: ours is 1.2 ({words}).",
         "The carrier has to allow TLS 1.2, or a proxy between us has to; 1.0 and 1.1 are broken and stay off.",
     ),
+    Obstacle.HANDSHAKE: (
+        "{host} ended the TLS handshake without saying why ({words}).",
+        "It may want a certificate of ours: name the file in tls.client_cert. Else no cipher of TLS 1.2 suits both.",
+    ),
     Obstacle.NOT_TLS: (
         "What listens at {host} port {port} does not speak TLS.",
         'Port 5061 is usual for tls; for 5060 set transport = "tcp" or "udp".',

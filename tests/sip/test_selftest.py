@@ -24,6 +24,7 @@ from tests.authority import authority, issue
 from tests.baresip import BARESIP, Baresip
 from tests.kamailio import KAMAILIO, Kamailio
 from tests.sip.sounds import warble
+from tests.until import until
 from voice.selftest import Step, StepName, TrunkTest, Verdict
 from voice.selftest_call import SETTLE_S
 from voice.selftest_run import Bench, run
@@ -141,6 +142,31 @@ async def _no_tls(place: Place) -> Trunk:
     return trunk_at(door.tcp, host="localhost", transport=Transport.TLS, ca=str(ca))
 
 
+async def _only_tls_1_3(place: Place) -> Trunk:
+    ours = authority(place.folder)
+    theirs = issue(place.folder, ours, "localhost")
+    port = free_port(socket.SOCK_STREAM)
+    server = await asyncio.create_subprocess_exec(
+        *("openssl", "s_server", "-quiet", "-accept", str(port), "-tls1_3"),
+        *("-cert", str(theirs.certificate), "-key", str(theirs.key)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    place.stack.push_async_callback(server.wait)
+    place.stack.callback(server.kill)
+    await until(lambda: f":{port:04X} " in Path("/proc/net/tcp").read_text() + Path("/proc/net/tcp6").read_text())
+    return trunk_at(port, host="localhost", transport=Transport.TLS, ca=str(ours.certificate))
+
+
+async def _wants_our_certificate(place: Place) -> Trunk:
+    ours = authority(place.folder)
+    theirs = issue(place.folder, ours, "localhost")
+    door = Kamailio(place.folder, certificate=theirs, clients_of=ours.certificate)
+    await place.stack.enter_async_context(door)
+    return trunk_at(door.tls, host="localhost", transport=Transport.TLS, ca=str(ours.certificate))
+
+
 async def _no_issuers(place: Place) -> Trunk:
     trunk = await place.door()
     return replace(trunk, tls=Tls(ca=str(place.folder / "missing.pem")))
@@ -228,6 +254,8 @@ BROKEN = (
     Broken(_stranger, StepName.TLS, "issuer is not among those we trust", r"tls\.ca"),
     Broken(_expired, StepName.TLS, "has expired", "renew"),
     Broken(_no_tls, StepName.TLS, "does not speak TLS|closes the connection", "5061|this transport"),
+    Broken(_only_tls_1_3, StepName.TLS, r"ours is 1\.2", "allow TLS 1.2"),
+    Broken(_wants_our_certificate, StepName.TLS, "ended the TLS handshake without saying why", r"tls\.client_cert"),
     Broken(_no_issuers, StepName.TLS, r"missing\.pem cannot be read", r"Correct tls\.ca"),
     Broken(_swallows, StepName.OPTIONS, "Nothing came back to OPTIONS", "firewall"),
     Broken(_closed_to_udp, StepName.OPTIONS, "nobody listens there", "port and transport"),
