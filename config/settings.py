@@ -48,6 +48,7 @@ class Account(Section):
     region: str | None = None  # two letters: national numbers are read as of this country
     callback_url: str | None = None  # the account's own webhook, told of every call that names no other
     callback_format: Literal["standard", "9bits"] = "9bits"  # of the account's own webhook
+    events_url: str | None = None  # told of what happens to your trunks (trunk.*), always in the standard format
 
 
 class Dial(Section):

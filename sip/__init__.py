@@ -11,12 +11,15 @@ ladder.py     SIP messages seen -> ladder and text, secrets hidden (pure)
 ladder_svg.py ladder_mermaid.py ladder_pcap.py   the same drawn, and as a capture (pure)
 line.py       Line port: dial, hang up, events, capacity
 lines.py      the asyncio face: a pool of line processes    lineprocess.py  one of them, seen from outside
+processleg.py one of their calls    front.py  the one that others come to: it registers, and takes calls
 prefork.py    the prepared process they are forked from       ports.py        RTP ports that nobody else has
 names.py      the addresses behind a trunk's names
 registration.py  when a REGISTER is due (pure)    registering.py  a line process does it    registrar.py  how it stands
 child.py      a line process's main loop        lastwords.py  what it writes when its parent is gone
 exchange.py   the calls in it: commands in, events out      ends.py       calls that are over, and their lines
 legs.py       one call: what is due, how it ended           watcher.py    who is told what PJSIP says
+reception.py  calls that come in    inbound.py  which of them may ring (pure)
+doorkeeper.py strangers kept out by the kernel
 engine.py     PJSIP. It and its parts alone import pjsua2: pjcall.py, pjsound.py, pjendpoint.py, pjproblem.py
 pjsettings.py, selfcheck.py  its settings; may it dial?
 mediadoor.py  whose sound a call takes: a filter in the kernel

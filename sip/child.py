@@ -13,9 +13,10 @@ import traceback
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from sip import lastwords
-from sip.commands import Command, Dial, Drain, HangUp, Ping, Play, Register, SendDigits, Stop, StopPlaying, Unregister
+from sip.commands import Command
 from sip.engine import EngineRefused
 from sip.events import Ended, Event, Refused, Trace
 from sip.exchange import Exchange
@@ -28,7 +29,7 @@ LEAVE_WITHIN_S = 8  # an alarm: whatever hangs in the library, no orphan lives l
 UNREAD_MOST = 1024 * 1024  # a parent that reads nothing gets no more ladders, only facts
 EXIT_REFUSED = 3
 
-_COMMANDS = (Dial, Play, StopPlaying, SendDigits, HangUp, Register, Unregister, Ping, Drain, Stop)
+_COMMANDS = get_args(Command)
 
 
 class Pipe:

@@ -78,6 +78,28 @@ class SendDigits:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """Pick up a call that came in (`Rung`), and say this; the members are those of `Dial`."""
+
+    call_id: str
+    audio: str
+    pause_ms: int = 500
+    repeat: int = 1
+    repeat_gap_ms: int = 700
+    then: AfterScript = AfterScript.HANG_UP
+    max_duration_s: float = 300.0
+    rtp_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Do not pick up: the final answer that the caller gets. Harmless when the call is gone, or answered."""
+
+    call_id: str
+    code: int  # 400 to 699
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """CANCEL, BYE or give up, whichever the phase needs. Harmless when the call is gone."""
 
@@ -117,4 +139,6 @@ class Stop:
     """BYE to all, at most 2 s, then exit 0."""
 
 
-Command = Dial | Play | StopPlaying | SendDigits | HangUp | Register | Unregister | Ping | Drain | Stop
+Command = (
+    Dial | Play | StopPlaying | SendDigits | Answer | Refuse | HangUp | Register | Unregister | Ping | Drain | Stop
+)

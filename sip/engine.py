@@ -9,7 +9,9 @@ What is to be done with a call is decided in sip/exchange.py; no object of the l
 import gc
 import os
 import sys
+import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +19,13 @@ import pjsua2 as pj
 
 from sip import mediadoor, pjsettings, selfcheck
 from sip.commands import Dial
+from sip.doorkeeper import Doorkeeper
 from sip.events import Ready
 from sip.legs import Counters
 from sip.logins import Logins
 from sip.messages import Seen, read_log
 from sip.pjcall import Call
-from sip.pjendpoint import Account, Endpoint, Registrant, Tape
+from sip.pjendpoint import Account, Endpoint, Listener, ListeningRegistrant, Registrant, Tape
 from sip.pjproblem import Problem, attempt
 from sip.pjsound import Sound
 from sip.setup import LineSetup
@@ -79,10 +82,10 @@ class Engine:
         self._endpoint.libStart()
         pjsettings.choose_codecs(self._endpoint, self._setup.trunk.codecs)
         self._account_config = self._make_account_config()
-        self._account = Account()
+        self._account = Listener(self._admit) if self._setup.listens else Account()
         self._account.create(self._account_config)
         self.sleep()
-        self.ready = self._check()
+        self.ready = self._guarded(self._check())
 
     def _open_transport(self) -> int:
         kind = _TRANSPORTS.get(self._setup.transport) if self._setup.transport else None
@@ -131,6 +134,19 @@ class Engine:
             if call.getInfo().callIdString == endless:
                 self.hang_up(call.call_id)
 
+    def _guarded(self, ready: Ready) -> Ready:
+        """Strangers are kept out by the kernel from here on, where it can."""
+        trunk = self._setup.trunk
+        hosts = [uri.host for uri in trunk.uris if uri.enabled]
+        hosts += [place.rpartition(":")[0] or place for place in (trunk.outbound_proxy, trunk.register.registrar)]
+        datagrams = self._setup.transport is Transport.UDP
+        self._doorkeeper = Doorkeeper(ready.sip_port, (*trunk.inbound.acl, *hosts), datagrams=datagrams)
+        why_not = self._doorkeeper.stand()
+        if not why_not:
+            return ready
+        warning = f"strangers' requests reach PJSIP, for want of a packet filter ({why_not}): use a firewall"
+        return replace(ready, checks=(*ready.checks, warning))
+
     # -- the loop's side
 
     def pump(self, wait_ms: int) -> None:
@@ -155,6 +171,8 @@ class Engine:
             at, entry = self._tape.entries.popleft()
             seen = read_log(entry)
             if seen is not None:
+                if seen.sent and not seen.code:
+                    self._doorkeeper.learn(seen.peer)
                 yield at, seen
 
     def played_out(self) -> list[str]:
@@ -209,10 +227,48 @@ class Engine:
                 self._registrant.shutdown()
             config = pj.AccountConfig()
             pjsettings.fill_registration(config, self._setup, self._transport, self.ready.sip_port, route)
-            one = Registrant(self.watcher, trunk.auth.realm if trunk.auth else "")
+            realm = trunk.auth.realm if trunk.auth else ""
+            one = Registrant(self.watcher, realm)
+            if self._setup.listens:
+                one = ListeningRegistrant(self.watcher, realm, self._admit)
             one.create(self._with_login(config))
             self._registrant, self._registrant_route = one, route
         self._registrant.setRegistration(True)
+
+    # -- a call that came in
+
+    def _admit(self, account: pj.Account, slot: int, source: str, text: str) -> None:
+        """Inside the library's callback. The wrapper has to exist when it returns, or the library refuses the call."""
+        call_id = f"in-{uuid.uuid4().hex}"
+        self._calls[call_id] = Call(self, account, call_id, slot)
+        self.watcher.rung(call_id, source, text)
+
+    def ring(self, call_id: str) -> Problem | None:
+        """180."""
+        return self._reply(call_id, 180)
+
+    def pick_up(self, call_id: str) -> Problem | None:
+        """200."""
+        self.wake()
+        return self._reply(call_id, 200)
+
+    def turn_away(self, call_id: str, code: int) -> Problem | None:
+        """A final refusal. The watcher hears the end of the call before this returns."""
+        call = self._calls.get(call_id)
+        if call is None:
+            return None
+        prm = pj.CallOpParam()
+        prm.statusCode = code
+        return attempt(lambda: call.hangup(prm))
+
+    def _reply(self, call_id: str, code: int) -> Problem | None:
+        call = self._calls.get(call_id)
+        if call is None:
+            return None
+        prm = pj.CallOpParam(True)
+        prm.opt.videoCount = prm.opt.textCount = 0
+        prm.statusCode = code
+        return attempt(lambda: call.answer(prm))
 
     # -- one call
 

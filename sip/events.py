@@ -94,6 +94,33 @@ class NoFreeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """A call came in from a network that may bring some, and hears that it rings: `Answer` or `Refuse` it.
+
+    The line process chose the `call_id`. Then the events of any call follow, to its `Ended`, whoever ends it.
+    `caller`, `called`: the user parts as they stood on the wire, empty when there was none; nobody has checked them.
+    """
+
+    call_id: str
+    at: float
+    sip_call_id: str
+    source: str  # "host:port"
+    caller: str
+    called: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """Calls came in and were refused before they rang, since this was last said: at most once a second."""
+
+    at: float
+    count: int
+    code: int  # the last one's answer
+    source: str  # and where it came from
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ringing:
     """18x received. May repeat; the first counts."""
 
@@ -198,4 +225,4 @@ class Ended:
 
 
 LineEvent = Dialling | Ringing | Answered | Speaking | Played | Digit | Trace | Ended
-Event = Ready | Refused | Pong | NoFreeLine | RegistrationState | LineEvent
+Event = Ready | Refused | Pong | NoFreeLine | RegistrationState | Rung | TurnedAway | LineEvent

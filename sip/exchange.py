@@ -9,12 +9,14 @@ from collections import deque
 from collections.abc import Callable
 
 from sip.commands import (
+    Answer,
     Command,
     Dial,
     Drain,
     HangUp,
     Ping,
     Play,
+    Refuse,
     Register,
     SendDigits,
     Stop,
@@ -29,11 +31,14 @@ from sip.inband import InBand
 from sip.legs import RINGS_MOST, TRACE_MOST, Close, Counters, Leg
 from sip.messages import kept
 from sip.pjproblem import NO_RTP_PORT, NO_SOUND_CLOCK, TOO_MANY_CALLS
+from sip.reception import NOBODY, Reception
+from sip.recording import file_ms
 from sip.registering import Registering
 from sip.setup import DIALS_PER_S_CEILING, LineSetup
 from sip.trunk import DtmfWay
 
 PUMP_MS = 10  # while calls live: no timer of ours needs a finer grain
+LISTEN_MS = 100  # idle in a process that takes calls: woken by a packet, and a command waits no longer
 PATIENCE_S = 0.5  # asleep on the pipe; a stranger's OPTIONS waits no longer
 SETTLING_S = 0.1  # no call, but an unanswered INVITE or BYE is to be sent again now and then
 COUNT_S = 1.0  # how often streams are read
@@ -62,6 +67,7 @@ class Exchange:
         self._count_at = 0.0
         self._engine = make_engine(setup, self)
         self._ends = Ends(setup, self._engine, self._say)
+        self._reception = Reception(setup, self._engine, self._legs, self._ends, self._say) if setup.listens else None
         self._registering = Registering(setup, self._engine, self._say) if setup.registers else None
 
     @property
@@ -72,7 +78,7 @@ class Exchange:
 
     def patience_s(self) -> float:
         """How long the loop may sleep on its pipe before the next `pump`."""
-        if self._busy or self._waiting or self._stopping:
+        if self._busy or self._waiting or self._stopping or self._reception is not None:
             return 0.0
         return PATIENCE_S if self._engine.is_tidy and not self._ends.lines_taken else SETTLING_S
 
@@ -93,6 +99,8 @@ class Exchange:
                 self._stop_playing(command.call_id)
             case SendDigits():
                 self._send_digits(command)
+            case Answer() | Refuse() if self._reception is not None:
+                self._reception.obey(command)
             case HangUp():
                 self._hang_up_by_id(command)
             case Register() if self._registering is not None:
@@ -111,7 +119,10 @@ class Exchange:
         self._place_waiting()
         if self._registering is not None and not self._stopping:
             self._registering.turn()
-        self._engine.pump(PUMP_MS if self._busy else 0)
+        self._engine.pump(PUMP_MS if self._busy else LISTEN_MS if self._reception is not None else 0)
+        if self._reception is not None:
+            leaving = self._draining or self._stopping
+            self._reception.turn(free=self.ready.capacity - self._lines_taken, leaving=leaving)
         self._watch_messages()
         now = time.monotonic()
         for call_id in self._engine.played_out():
@@ -181,8 +192,11 @@ class Exchange:
     def _no_room(self) -> str:
         if self._draining or self._stopping:
             return "no new calls"
-        taken = len(self._legs) + self._ends.lines_taken
-        return "every line is busy" if taken >= self.ready.capacity else ""
+        return "every line is busy" if self._lines_taken >= self.ready.capacity else ""
+
+    @property
+    def _lines_taken(self) -> int:
+        return len(self._legs) + self._ends.lines_taken
 
     def _place_in_pace(self, dial: Dial) -> str:
         """Empty when it was dialled, whatever came of it; else why nothing was sent."""
@@ -192,7 +206,7 @@ class Exchange:
             return "this call is being dialled already"
         self._tokens -= 1
         try:
-            leg = Leg(dial, _file_ms(dial.audio), self._setup.silent_s, time.monotonic())
+            leg = Leg(dial, file_ms(dial.audio), self._setup.silent_s, time.monotonic())
         except (OSError, EOFError, wave.Error) as error:
             self._events.append(Dialling(dial.call_id, time.time(), ""))
             self._events.append(_never_sent(dial, f"cannot read the audio: {type(error).__name__}"))
@@ -224,12 +238,12 @@ class Exchange:
             return
         self._stop_playing(command.call_id)
         try:
-            file_ms = _file_ms(command.audio)
+            length_ms = file_ms(command.audio)
         except (OSError, EOFError, wave.Error) as error:
             leg.error = f"cannot read the audio: {type(error).__name__}"
             self._hang_up(leg, Why.PLAYED_OUT)
             return
-        leg.replace_script(command, file_ms, time.monotonic())
+        leg.replace_script(command, length_ms, time.monotonic())
 
     def _stop_playing(self, call_id: str) -> None:
         leg = self._legs.get(call_id)
@@ -260,12 +274,17 @@ class Exchange:
             return
         leg.why = why
         self._count(leg, time.monotonic())
-        problem = self._engine.hang_up(leg.dial.call_id)
+        call_id, not_taken = leg.dial.call_id, leg.inbound and not leg.confirmed
+        problem = self._engine.turn_away(call_id, NOBODY) if not_taken else self._engine.hang_up(call_id)
         if problem is not None and leg.close is None:
             leg.error = str(problem)
             self.over(leg.dial.call_id, Close(time.time(), 0, "", Origin.LOCAL))
 
     # -- what the engine tells: inside `pump`, or inside our own calls into it
+
+    def rung(self, call_id: str, source: str, text: str) -> None:
+        if self._reception is not None:
+            self._reception.knock(call_id, source, text)
 
     def trying(self, call_id: str) -> None:
         leg = self._legs.get(call_id)
@@ -274,7 +293,7 @@ class Exchange:
 
     def ringing(self, call_id: str, code: int, early_media: bool) -> None:
         leg = self._legs.get(call_id)
-        if leg is not None:
+        if leg is not None and not leg.inbound:
             leg.reached(Phase.RINGING)
             leg.rings += 1
             if leg.rings <= RINGS_MOST:
@@ -387,9 +406,3 @@ class Exchange:
 
 def _never_sent(dial: Dial, error: str) -> Ended:
     return Ended(dial.call_id, time.time(), 0, "", Origin.LOCAL, Phase.SILENT, sent=False, error=error)
-
-
-def _file_ms(path: str) -> int:
-    """Length of a WAV by its header. Raises OSError, EOFError or wave.Error."""
-    with wave.open(path, "rb") as file:
-        return round(1000 * file.getnframes() / file.getframerate())

@@ -97,7 +97,7 @@ class Close:
 
 @dataclass(slots=True)
 class Leg:
-    """The life of one INVITE."""
+    """The life of one INVITE. `inbound`: it was theirs."""
 
     dial: Dial
     file_ms: int
@@ -138,6 +138,7 @@ class Leg:
     byes_answered: int = 0
     reason_header: str | None = None
     q850: int | None = None
+    inbound: bool = False
     _banked: Counters = Counters()
     _sent_before: int = 0
     _heard_at: tuple[int, int] = (0, 0)
@@ -148,6 +149,12 @@ class Leg:
             Why.TRUNK_SILENT: self.placed + self.silent_s,
         }
         self.audio_ms = self.file_ms * self.dial.repeat
+        self.invited = self.invited or self.inbound
+
+    def picked_up(self, dial: Dial, file_ms: int) -> None:
+        """Of a call that came in: this is what it is told."""
+        self.dial, self.file_ms = dial, file_ms
+        self.audio_ms = file_ms * dial.repeat
 
     # -- signalling
 
@@ -179,7 +186,10 @@ class Leg:
                 self.reason_header, self.q850 = reason_of(seen.text)
 
     def _watch_invite(self, seen: Seen) -> None:
-        if seen.sent:
+        if self.inbound:
+            if seen.sent and seen.code >= 200 and self.final is None:
+                self.final, self.encrypted = read_answer(seen.text), "a=crypto:" in seen.text
+        elif seen.sent:
             self.invited = True
         elif seen.code >= 100:
             self.reached(Phase.TRYING)

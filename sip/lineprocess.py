@@ -2,22 +2,19 @@
 
 import asyncio
 import contextlib
-import os
 import signal
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import structlog
 
-from sip.commands import AfterScript, Command, Dial, HangUp, Ping, Play, SendDigits, Stop, StopPlaying, Why
+from sip.commands import Command, Dial, HangUp, Ping, Stop, Why
 from sip.events import (
     Answered,
     Dialling,
     Digit,
     Ended,
     LineEvent,
-    Origin,
     Phase,
     Played,
     Pong,
@@ -25,100 +22,27 @@ from sip.events import (
     Refused,
     RegistrationState,
     Ringing,
+    Rung,
     Speaking,
     Trace,
+    TurnedAway,
 )
 from sip.events import NoFreeLine as NoFreeLineEvent
 from sip.legs import SILENT_SLOT_S
 from sip.line import LineError, LinesDown
 from sip.ports import PortBlock
 from sip.prefork import Prefork, PreforkError
+from sip.processleg import ProcessLeg, RungLeg, absolute
 from sip.setup import LineSetup
 from sip.wire import FrameReader, Value, WireError, encode
 
 log = structlog.get_logger(__name__)
 
-EVENTS_MOST = 1000  # of one call; a process gone mad must not fill the parent's memory
 SILENT_BEATS = 4  # pings in a row without an answer: at 2.5 s each, ten seconds
 GRACE_S = 1.0  # between ABRT, which prints a trace, and KILL
 FULL_FOR_S = 1.0  # a process that said "no free line" is not asked again at once
 
 Notice = Ready | RegistrationState | Trace  # what a process says that is about no call of it
-_PHASES = {Ringing: Phase.RINGING, Answered: Phase.ANSWERED}
-
-
-class ProcessLeg:
-    """One call on a line process."""
-
-    def __init__(self, process: "LineProcess", dial: Dial) -> None:
-        self._process = process
-        self.dial = dial
-        self._events: asyncio.Queue[LineEvent] = asyncio.Queue()
-        self._count = 0
-        self.answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()  # was it dialled?
-        self.phase = Phase.SILENT
-        self.digits = ""
-        self.played_ms = 0
-
-    @property
-    def call_id(self) -> str:
-        return self.dial.call_id
-
-    async def events(self) -> AsyncIterator[LineEvent]:
-        """Everything after `Dialling`; the last one is `Ended`."""
-        while True:
-            event = await self._events.get()
-            yield event
-            if isinstance(event, Ended):
-                return
-
-    async def play(self, audio: str, then: AfterScript) -> None:
-        self._process.send(Play(self.call_id, _absolute(audio), then))
-
-    async def stop_playing(self) -> None:
-        self._process.send(StopPlaying(self.call_id))
-
-    async def send_digits(self, digits: str) -> None:
-        self._process.send(SendDigits(self.call_id, digits))
-
-    async def hang_up(self, why: Why) -> None:
-        self._process.send(HangUp(self.call_id, why))
-
-    def take(self, event: LineEvent) -> None:
-        self._note(event)
-        if isinstance(event, Ended):
-            # The name of the file is ours: a process gone bad must not make us publish another one.
-            made = self.dial.record if event.recording else None
-            self._events.put_nowait(replace(event, recording=made))
-        elif self._count < EVENTS_MOST:
-            self._count += 1
-            self._events.put_nowait(event)
-
-    def lost(self) -> Ended:
-        """What is known of a call whose process died under it."""
-        answered = self.phase is Phase.ANSWERED
-        return Ended(
-            call_id=self.call_id,
-            at=time.time(),
-            code=200 if answered else 0,
-            reason="OK" if answered else "",
-            origin=Origin.LOCAL,
-            phase=self.phase,
-            lost=True,
-            played_ms=self.played_ms,
-            digits=self.digits,
-            error="the line process died",
-        )
-
-    def _note(self, event: LineEvent) -> None:
-        if isinstance(event, Digit):
-            self.digits += event.digit
-        elif isinstance(event, Played):
-            self.played_ms += event.played_ms
-        elif type(event) in _PHASES:
-            self.phase = _PHASES[type(event)]
-        elif isinstance(event, Trace) and not event.sent and self.phase is Phase.SILENT:
-            self.phase = Phase.TRYING
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,37 +54,10 @@ class ProcessStatus:
     served: int
 
 
-def _absolute(path: str) -> str:
-    """A line process has another working directory."""
-    return os.path.abspath(path) if path else ""
-
-
-class StillbornLeg:
-    """A call that ended before any line was needed; nothing was sent."""
-
-    def __init__(self, ended: Ended) -> None:
-        self._ended = ended
-
-    @property
-    def call_id(self) -> str:
-        return self._ended.call_id
-
-    async def events(self) -> AsyncIterator[LineEvent]:
-        yield self._ended
-
-    async def play(self, audio: str, then: AfterScript) -> None: ...
-
-    async def stop_playing(self) -> None: ...
-
-    async def send_digits(self, digits: str) -> None: ...
-
-    async def hang_up(self, why: Why) -> None: ...
-
-
 class LineProcess:
     """A child and its calls. `changed` is called when a call of it has ended and, once, when its pipe has closed.
 
-    `told` hears what is about no call: that it is ready, and of its registration.
+    `told` hears what is about no call: that it is ready, and of its registration. `answer`: of each call that comes in.
     """
 
     def __init__(
@@ -169,10 +66,11 @@ class LineProcess:
         ports: PortBlock,
         changed: Callable[["LineProcess"], None],
         told: Callable[["LineProcess", "Notice"], None],
+        answer: Callable[[RungLeg], None] | None = None,
     ) -> None:
         self.setup = setup
         self._ports = ports
-        self._changed, self._told = changed, told
+        self._changed, self._told, self._answer = changed, told, answer
         self._writer: asyncio.StreamWriter | None = None
         self._prefork: Prefork | None = None
         self._closed = asyncio.Event()
@@ -274,8 +172,8 @@ class LineProcess:
 
     async def dial(self, command: Dial) -> ProcessLeg | None:
         """None: no free line, nothing was sent. The line is taken from the first moment. Raises LinesDown."""
-        command = replace(command, audio=_absolute(command.audio), record=_absolute(command.record or "") or None)
-        leg = self.legs[command.call_id] = ProcessLeg(self, command)
+        command = replace(command, audio=absolute(command.audio), record=absolute(command.record or "") or None)
+        leg = self.legs[command.call_id] = ProcessLeg(self.send, command)
         try:
             await self.started()
             self.send(command)
@@ -321,18 +219,30 @@ class LineProcess:
                 self.refused = value.reason
             case Pong():
                 self.unanswered = 0
-            case NoFreeLineEvent():
-                leg = self.legs.pop(value.call_id, None)
-                if leg is not None and not leg.answer.done():
-                    leg.answer.set_result(False)
-            case Dialling():
-                leg = self.legs.get(value.call_id)
-                if leg is not None and not leg.answer.done():
-                    leg.answer.set_result(True)
+            case NoFreeLineEvent() | Dialling():
+                self._decide(value)
+            case Rung() | TurnedAway() if self.setup.listens:
+                self._come_in(value)
             case Ringing() | Answered() | Speaking() | Played() | Digit() | Trace() | Ended():
                 self._pass_on(value)
             case _:
                 raise WireError(f"a line process does not say {type(value).__name__}")
+
+    def _decide(self, value: NoFreeLineEvent | Dialling) -> None:
+        dialled = isinstance(value, Dialling)
+        leg = self.legs.get(value.call_id) if dialled else self.legs.pop(value.call_id, None)
+        if leg is not None and not leg.answer.done():
+            leg.answer.set_result(dialled)
+
+    def _come_in(self, value: Rung | TurnedAway) -> None:
+        if isinstance(value, TurnedAway):
+            who, why = {"sip": value.code, "last_from": value.source}, value.why
+            log.warning("inbound calls refused", trunk_id=self.setup.trunk.id, calls=value.count, why=why, **who)
+        elif value.call_id not in self.legs and len(self.legs) < self.setup.capacity:
+            leg = self.legs[value.call_id] = RungLeg(self.send, value)
+            self.served += 1
+            if self._answer is not None:
+                self._answer(leg)
 
     def _pass_on(self, event: LineEvent) -> None:
         leg = self.legs.get(event.call_id)

@@ -5,7 +5,7 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ import structlog
 
 from sip.commands import Dial, Drain, Register, Unregister
 from sip.events import Ended, Origin, Phase, Ready, RegistrationState, Trace
+from sip.front import BACKOFF_FIRST_S, BACKOFF_MOST_S, Front
 from sip.legs import SILENT_SLOT_S
 from sip.line import Capacity, Leg, LineError, LinesDown, NoFreeLine
-from sip.lineprocess import LineProcess, Notice, ProcessStatus, StillbornLeg
+from sip.lineprocess import LineProcess, Notice, ProcessStatus
 from sip.names import Names
 from sip.ports import NoFreePorts, claim, free_sip_port
 from sip.prefork import Prefork, PreforkError
+from sip.processleg import RungLeg, StillbornLeg
 from sip.registrar import Registrar
 from sip.setup import DIALS_PER_S_CEILING, SETTLE_S, SILENT_S, LineSetup
 from sip.trunk import Registration, Timers, Trunk
@@ -28,13 +30,10 @@ log = structlog.get_logger(__name__)
 
 BEAT_S = 2.5
 SPARE_PROCESSES = 2  # lines that wait for a lost BYE to time out must not cost capacity
-BACKOFF_FIRST_S = 0.1
-BACKOFF_MOST_S = 30.0
 TRIES_MORE = 2  # a dial may meet a process that dies as it starts, or one whose lines are just taken
 WORTH_WAITING_S = 2.0  # a dial waits for a process that may be started again so soon; later it is told "down"
 CLOSE_WITHIN_S = 5.0
 KILLED_WITHIN_S = 1.0
-HEALTHY_S = 60.0  # a process that has lived so long did not die of how it began
 
 
 class Lines:
@@ -43,7 +42,8 @@ class Lines:
     `most`: concurrent calls, over all processes. `rtp_base`: first RTP port, 0 for free ones. `sip_base`: first SIP
     port, 0 for free ones. `journal_dir`: read it with `sip.lastwords.read_journals` before dialling again after a
     crash. `any_interface`: the operator's word that binding to 0.0.0.0 is meant. `keep`: processes that stay although
-    idle; with 0 the first dial after a pause takes some 10 ms more. Raises nothing until `start`.
+    idle; with 0 the first dial after a pause takes some 10 ms more. `answer`: told of each call that comes in; without
+    it none is taken. Raises nothing until `start`.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Lines:
         recycle_after: int = 2000,
         beat_s: float = BEAT_S,
         any_interface: bool = False,
+        answer: Callable[[RungLeg], None] | None = None,
     ) -> None:
         self._trunk = trunk
         self._most = most
@@ -87,7 +88,10 @@ class Lines:
         self._beats = 0
         self._names = Names(trunk)
         self.registrar = None if trunk.registration is Registration.NONE else Registrar()
-        self._registering: LineProcess | None = None  # the process that does nothing else
+        self._answer = answer
+        self._listens = answer is not None and bool(trunk.inbound.acl)
+        self._registers = trunk.registration is Registration.ONE
+        self._front = Front(trunk.id, self._new_front, self._front_gone) if self._registers or self._listens else None
 
     # -- the Line port
 
@@ -136,7 +140,7 @@ class Lines:
         for process in self._processes:
             process.send(Drain())
             self._let_go(process)
-        while any(process.legs for process in self._processes):
+        while any(process.legs for process in self._everybody()):
             self._call_ended.clear()
             await self._call_ended.wait()
 
@@ -148,12 +152,21 @@ class Lines:
         """
         self._signed_off.set()
         self.unregister()
-        if self._registering is not None and not self._registering.is_closed:
-            await _closed_in_time([self._registering])
+        front = self._front.process if self._front is not None else None
+        if self._front is not None:
+            self._front.leave()
+        if front is None or front.is_closed:
+            return
+        if front.legs:  # callers that it still has: it leaves with the last of them
+            front.send(Drain())
+        else:
+            await _closed_in_time([front])
 
     async def aclose(self) -> None:
         """BYE to every call, then the end of every process. About six seconds at worst; usually some milliseconds."""
         self._closing = True
+        if self._front is not None:
+            self._front.leave()
         processes = self._everybody()
         await _closed_in_time(processes)
         for task in list(self._tasks):
@@ -172,8 +185,8 @@ class Lines:
             await self.aclose()
             raise
         self._spawn(self._beat(), "line heart-beat")
-        if self._trunk.registration is Registration.ONE:
-            self._spawn(self._keep_registering(), "registrar")
+        if self._front is not None:
+            self._spawn(self._front.live(), "front of the trunk")
 
     def pids(self) -> tuple[int, ...]:
         """Line processes that live now."""
@@ -233,27 +246,20 @@ class Lines:
             route = await self._names.address_of(f"sip:{where}")
         process.send(Register(route or None))
 
-    async def _keep_registering(self) -> None:
-        """The process that holds the registration of the trunk; its successor comes later each time."""
-        loop, deaths = asyncio.get_running_loop(), 0
-        while not (self._closing or self._signed_off.is_set()):
-            began = loop.time()
-            try:
-                await self._prepare()
-                if self._signed_off.is_set():
-                    return
-                process = self._registering = self._new_process(1, registers=True)
-                await process.closed()
-                if self.registrar is not None:
-                    self.registrar.gone(process.pid, process.refused or "the process that held it died")
-            except (LineError, NoFreePorts) as error:
-                log.warning("nothing holds the registration", trunk_id=self._trunk.id, why=str(error))
-            # A registrar whose answers end the process must not be asked ten times a second.
-            deaths = 0 if loop.time() - began > HEALTHY_S else deaths + 1
-            await asyncio.sleep(min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2 ** min(deaths, 20)))
+    # -- the front: who registers, and who is called
+
+    async def _new_front(self) -> LineProcess:
+        await self._prepare()
+        calls = min(self._prefork.calls_per_process, self._most) if self._listens else 1
+        return self._new_process(calls, registers=self._registers, listens=self._listens)
+
+    def _front_gone(self, process: LineProcess) -> None:
+        if self.registrar is not None:
+            self.registrar.gone(process.pid, process.refused or "the process that held it died")
 
     def _everybody(self) -> list[LineProcess]:
-        return [*self._processes, *([self._registering] if self._registering is not None else [])]
+        front = self._front.process if self._front is not None else None
+        return [*self._processes, *([front] if front is not None else [])]
 
     # -- the pool
 
@@ -295,7 +301,7 @@ class Lines:
                 self._stumble(str(error))
                 raise LinesDown(str(error)) from None
 
-    def _new_process(self, calls: int, *, registers: bool) -> LineProcess:
+    def _new_process(self, calls: int, *, registers: bool, listens: bool = False) -> LineProcess:
         address = self._trunk.bind_address
         ports = claim(address, self._rtp_base, calls, self._trunk.rtp.port_last)
         setup = LineSetup(
@@ -304,22 +310,23 @@ class Lines:
             rtp_base=ports.base,
             rtp_range=ports.range,
             journal_dir=str(self._journal_dir),
-            sip_port=free_sip_port(address, self._sip_base, self._most),
+            sip_port=self._trunk.inbound.port if listens else free_sip_port(address, self._sip_base, self._most),
             ladder=self._ladder,
             dials_per_s=min(DIALS_PER_S_CEILING, max(1.0, self._trunk.cps)),
             silent_s=self._silent_s,
             settle_s=self._settle_s,
             registers=registers,
+            listens=listens,
             any_interface=self._any_interface,
         )
-        process = LineProcess(setup, ports, self._changed, self._told)
+        process = LineProcess(setup, ports, self._changed, self._told, self._answer if listens else None)
         self._spawn(process.live(self._prefork), "line process")
         return process
 
     def _changed(self, process: LineProcess) -> None:
         """A call ended, or the process is dead and all its calls have ended."""
         self._call_ended.set()
-        if process.is_closed and process is not self._registering:
+        if process.is_closed and process in self._processes:
             if self.registrar is not None:
                 self.registrar.gone(process.pid, "")
             self._bury(process)
@@ -328,7 +335,7 @@ class Lines:
 
     def _let_go(self, process: LineProcess) -> None:
         """Of a pool that drains: what has no call is not needed any more."""
-        if not (process.taken or process.leaving or process is self._registering):
+        if not (process.taken or process.leaving) and (process in self._processes or self._signed_off.is_set()):
             process.stop()
 
     def _bury(self, process: LineProcess) -> None:

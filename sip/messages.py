@@ -97,6 +97,12 @@ def reason_of(text: str) -> tuple[str | None, int | None]:
     return (why[:500] if why else None), (int(cause[1]) if cause else None)
 
 
+def header_of(text: str, *names: str) -> str:
+    """The first value of the first of these headers that it has, names in lower case; empty when it has none."""
+    headers = _headers(text)
+    return next((headers[name] for name in names if name in headers), "")
+
+
 def challenge_realm(text: str) -> str:
     """The realm that a 401 or 407 asks a login for; empty when it names none."""
     found = _REALM.search(text)

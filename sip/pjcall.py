@@ -28,8 +28,9 @@ class Owner(Protocol):
 class Call(pj.Call):  # type: ignore[misc]  # the module has no types
     """One call. It lives no longer than its DISCONNECTED callback."""
 
-    def __init__(self, owner: Owner, account: pj.Account, call_id: str) -> None:
-        super().__init__(account)
+    def __init__(self, owner: Owner, account: pj.Account, call_id: str, *slot: int) -> None:
+        """`slot`: the library's number of a call that came in."""
+        super().__init__(account, *slot)
         self.owner = owner
         self.call_id = call_id
         self.player: Player | None = None

@@ -64,6 +64,20 @@ class Account(pj.Account):  # type: ignore[misc]  # the module has no types
         prm.code, prm.reason = 403, "Forbidden"
 
 
+Admit = Callable[[pj.Account, int, str, str], None]
+
+
+class Listener(Account):
+    """Takes calls, and dials none. `admit` takes note of one: account, the library's number, source and message."""
+
+    def __init__(self, admit: Admit) -> None:
+        super().__init__()
+        self._admit = admit
+
+    def onIncomingCall(self, prm: Any) -> None:  # the library's name
+        _note_call(self, self._admit, prm)
+
+
 class Registrant(Account):
     """Registers. An account of its own, so that no dial touches the registration."""
 
@@ -87,3 +101,22 @@ class Registrant(Account):
         if asked and asked != self._realm:
             reason += f" (asks for the realm {asked}, the trunk's login is for {self._realm or 'none'})"
         self._watcher.registration(answer.code, reason, int(prm.expiration), answer.retry_after_s)
+
+
+class ListeningRegistrant(Registrant):
+    """Calls that come to where it registered are those of the account that registered."""
+
+    def __init__(self, watcher: Watcher, realm: str, admit: Admit) -> None:
+        super().__init__(watcher, realm)
+        self._admit = admit
+
+    def onIncomingCall(self, prm: Any) -> None:  # the library's name
+        _note_call(self, self._admit, prm)
+
+
+def _note_call(account: pj.Account, admit: Admit, prm: Any) -> None:
+    """Neither answered nor refused here: refusing a late offer in this callback ends the process."""
+    try:
+        admit(account, int(prm.callId), prm.rdata.srcAddress, prm.rdata.wholeMsg)
+    except Exception:  # noqa: BLE001  # outermost frame of a callback; the library then refuses the call itself
+        traceback.print_exc(file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Two mono recordings of one call made into one: left what was said, right what was heard. Pure but for its files."""
+"""WAV files: how long one is, and the two sides of a call made into one (left said, right heard). Pure but for them."""
 
 import array
 import os
@@ -6,6 +6,12 @@ import wave
 from pathlib import Path
 
 RATE_HZ = 8000
+
+
+def file_ms(path: str) -> int:
+    """Length of a WAV by its header. Raises OSError, EOFError or wave.Error."""
+    with wave.open(path, "rb") as file:
+        return round(1000 * file.getnframes() / file.getframerate())
 
 
 def parts(target: Path) -> tuple[Path, Path]:

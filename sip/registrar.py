@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from sip.events import Registered, RegistrationState, Trace
 
 LADDER_ROWS = 64  # about eight refreshes with their challenges
-_WORST_FIRST = (
+WORST_FIRST = (
     Registered.AUTH_REJECTED,
     Registered.UNREACHABLE,
     Registered.TRYING,
@@ -33,7 +33,19 @@ class Registrar:
 
     def state(self) -> RegistrationState:
         """How it stands now; of several, the worst."""
-        return min(self._states.values(), key=lambda one: _WORST_FIRST.index(one.state), default=self._gone)
+        return min(self._states.values(), key=lambda one: WORST_FIRST.index(one.state), default=self._gone)
+
+    def why_not(self) -> str:
+        """Why nobody is registered; empty: somebody is."""
+        if any(one.state is Registered.YES for one in self._states.values()):
+            return ""
+        if not self.wanted:
+            return "its registration was taken back"
+        now = self.state()
+        said = f"{now.last_code} {now.last_reason}".strip() if now.last_code else now.last_reason
+        if now.state is Registered.AUTH_REJECTED:
+            return f"its login was refused: {said}"
+        return f"not registered: {said}" if said else "not registered yet"
 
     async def watch(self) -> AsyncIterator[RegistrationState]:
         """How it stands, then each change of it; a slow reader misses what was over meanwhile. Ends never."""

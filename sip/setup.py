@@ -29,6 +29,7 @@ class LineSetup:
     silent_s: float = SILENT_S
     settle_s: float = SETTLE_S
     registers: bool = False  # holds the trunk's registration, once a `Register` says so
+    listens: bool = False  # takes the calls that the trunk brings (`trunk.inbound`), and dials none
     any_interface: bool = False  # the operator's word that 0.0.0.0 is meant
 
     @property

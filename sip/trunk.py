@@ -132,6 +132,7 @@ class Inbound:
     """Calls that the trunk may bring. Empty: none, whoever sends them."""
 
     acl: tuple[str, ...] = ()  # networks (CIDR) whose INVITEs are taken
+    port: int = 5060  # where we listen for them
     say: str = ""  # what a caller hears for whom no message waits; empty: the call is refused
 
 

@@ -41,7 +41,7 @@ def as_object(trunk: Trunk, *, binds_itself: bool = False) -> dict[str, Any]:
             "forbidden": trunk.register.forbidden.value,
         },
         "auth": _auth(trunk.auth),
-        "inbound": {"acl": list(trunk.inbound.acl), "say": trunk.inbound.say},
+        "inbound": {"acl": list(trunk.inbound.acl), "port": trunk.inbound.port, "say": trunk.inbound.say},
         "tls": {"verify": trunk.tls.verify, "ca": trunk.tls.ca, "client_cert": trunk.tls.client_cert},
         "srtp": trunk.srtp.value,
         "codecs": list(trunk.codecs),

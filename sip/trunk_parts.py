@@ -126,7 +126,7 @@ def inbound(section: Section) -> Inbound:
     say = inner.get("say", str, "")
     if len(say) > SAY_MAX:
         raise inner.error("say", f"is longer than {SAY_MAX} characters")
-    return Inbound(tuple(networks), say)
+    return Inbound(tuple(networks), inner.whole("port", 5060, 1, 65_535), say)
 
 
 def options_ping(section: Section) -> OptionsPing | None:

@@ -46,7 +46,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "register": ("registrar", "expires", "contact", "retry", "forbidden"),
     "register.retry": ("base_s", "max_s"),
     "auth": ("username", "realm", "password", "password_ref"),
-    "inbound": ("acl", "say", "auth"),
+    "inbound": ("acl", "port", "say", "auth"),
     "tls": ("verify", "ca", "client_cert"),
     "options_ping": ("interval_s", "fail_after", "recover_after", "ok_codes"),
     "limits": ("channels", "cps", "alert_channels", "daily_amount", "max_rate"),

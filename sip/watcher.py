@@ -8,6 +8,10 @@ from sip.legs import Close, Counters
 class Watcher(Protocol):
     """Told inside `pump` or inside a call into the engine."""
 
+    def rung(self, call_id: str, source: str, text: str) -> None:
+        """An INVITE came to a process that listens. Inside the library's callback: neither answer nor refuse here."""
+        ...
+
     def trying(self, call_id: str) -> None: ...
 
     def ringing(self, call_id: str, code: int, early_media: bool) -> None: ...

@@ -31,6 +31,7 @@ from voice.store_memory import MemoryCallStore
 from voice.toll_book import TollBook
 from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
+from voice.trunk_record import MemoryTrunkRecord
 from voice.trunk_shelf import MemoryTrunkShelf
 
 TEST_KEY = "tk_test_0123456789abcdefghij"
@@ -155,6 +156,7 @@ def api_parts(folder: Path, store: MemoryCallStore | None = None, **changes: Any
         tolls=tolls,
         guard=TollGuard(tolls, ("ng",), lambda: ("12025550199",)),
         self_tests=MemorySelfTests(),
+        record=MemoryTrunkRecord(),
         sandbox_trunk=SANDBOX,
         magic=({"number": "12025550101", "does": "486 Busy"},),
         version="1.2.3",

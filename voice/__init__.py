@@ -32,6 +32,8 @@ simulating.py which way a call would take (pure)
 health.py     is a trunk there: N misses, M answers
 scoreboard.py how good a trunk is (pure)    scores.py  its marks, by the hour
 trunk_status.py the status of a trunk (pure)
+trunk_watch.py  tells what changed of it, once for all dialers    trunk_news.py  what is told, and when (pure)
+trunk_record.py what was told, and its registration's ladder
 failover.py   may the next trunk be tried (pure)                seats.py limits.py  channels and pace over all dialers
 selftest.py   the self-test of a trunk: values               selftest_run.py selftest_call.py  its steps, and its call
 selftest_words.py  what a step saw, what to do (pure)        selftest_desk.py  who makes it

@@ -38,6 +38,7 @@ from voice.destinations import read_allow
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
+from voice.scoreboard import Scores
 from voice.sealing import Sealer
 from voice.selftest import MayRing
 from voice.selftest_board import ValkeySelfTests
@@ -50,7 +51,9 @@ from voice.toll_book import SHELF, TollBook
 from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 from voice.trunk_entry import Entry, ManagedBy
+from voice.trunk_record import ValkeyTrunkRecord
 from voice.trunk_shelf import ValkeyTrunkShelf
+from voice.trunk_watch import TrunkWatch
 
 log = structlog.get_logger(__name__)
 
@@ -179,6 +182,17 @@ def toll_guard(settings: Settings, book: TollBook, trunks: Callable[[], tuple[Tr
         return caller_ids(settings.account.caller_ids, known, sandbox=False)
 
     return TollGuard(book, read_allow(settings.dial.allow), ours)
+
+
+def trunk_watch(settings: Settings, redis: Redis, scores: Scores, presence: Presence) -> TrunkWatch:
+    return TrunkWatch(
+        ValkeyTrunkRecord(redis, settings.store.prefix),
+        scores,
+        functools.partial(presence.present, "dialer"),
+        SystemClock(),
+        account=settings.account.id,
+        url=settings.account.events_url,
+    )
 
 
 async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping[str, str] = os.environ) -> None:

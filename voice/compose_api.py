@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from random import SystemRandom
@@ -31,6 +32,7 @@ from voice.presence import Presence
 from voice.routing import TrunkState
 from voice.sending import Sending
 from voice.simulating import merged
+from voice.trunk_record import ValkeyTrunkRecord
 from voice.trunks_now import TrunksNow
 from voice.version import pjsip_version, tocsin_version
 
@@ -75,11 +77,13 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         tolls=tolls,
         guard=guard,
         self_tests=compose.self_tests(settings, redis, blocking),
+        record=ValkeyTrunkRecord(redis, settings.store.prefix),
         sandbox_trunk=compose.sandbox_trunk(settings),
         caller_ids=lambda sandbox: caller_ids(settings.account.caller_ids, trunks.now, sandbox=sandbox),
         checks=_checks(settings, redis, engines, presence),
         recording=_recording(settings.data_dir / "recordings"),
         routes=_routes(trunks, presence),
+        dialers=functools.partial(presence.present, "dialer"),
         magic=[{"number": number, "does": script.title} for number, script in MAGIC.items()],
         figures=Figures(store, presence, Deliveries(redis, settings.store.prefix), _owners(settings)).collect,
         version=tocsin_version(),

@@ -10,7 +10,7 @@ import structlog
 
 from messaging.errors import Unavailable
 from sip.causes import Cause
-from sip.line import Line
+from sip.line import TrunkLine
 from sip.trunk import Trunk, TrunkUri
 from voice.calls import Ending, Status
 from voice.dispatch import Desk, Dispatch, Went
@@ -59,7 +59,7 @@ class Dialer:
     def __init__(
         self,
         desk: Desk,
-        lines: Mapping[str, tuple[Trunk, Line]],
+        lines: Mapping[str, tuple[Trunk, TrunkLine]],
         *,
         holder: str,
         idle: Iterable[TrunkState] = (),
@@ -82,7 +82,7 @@ class Dialer:
 
     def reload(
         self,
-        lines: Mapping[str, tuple[Trunk, Line]],
+        lines: Mapping[str, tuple[Trunk, TrunkLine]],
         idle: Iterable[TrunkState] = (),
         admins: Mapping[str, Admin] | None = None,
     ) -> None:
@@ -133,6 +133,11 @@ class Dialer:
         """Every trunk as routing sees it now."""
         now = self._desk.clock.monotonic()
         return tuple(one for state in self._lanes.values() for one in state.states(now))
+
+    def dialled_lately(self) -> dict[str, int]:
+        """INVITEs of ours in the last second, by trunk."""
+        now = self._desk.clock.monotonic()
+        return {door.trunk.id: door.dialled_lately(now) for state in self._lanes.values() for door in state.doors}
 
     def targets(self) -> dict[str, Mapping[TrunkUri, Target]]:
         """What the pings found, by trunk."""
@@ -360,7 +365,7 @@ class Dialer:
         return not pending
 
 
-def _door(trunk: Trunk, line: Line, admins: Mapping[str, Admin], before: TrunkDoor | None) -> TrunkDoor:
+def _door(trunk: Trunk, line: TrunkLine, admins: Mapping[str, Admin], before: TrunkDoor | None) -> TrunkDoor:
     """A new door, because calls on their way hold the old one; what we know of the trunk's health and pace goes over.
 
     An operator who changes a trunk or enables it again has mended it: then it starts without a past.

@@ -9,7 +9,7 @@ from sip.lines import Lines
 from voice.dialer import Dialer
 from voice.simulating import said
 from voice.trunk_lines import TrunkLines
-from voice.trunk_status import said_of_targets
+from voice.trunk_status import said_of_registration, said_of_targets
 
 
 def dialer_facts(dialer: Dialer, lines: TrunkLines) -> Callable[[], Mapping[str, Any]]:
@@ -29,6 +29,12 @@ def dialer_facts(dialer: Dialer, lines: TrunkLines) -> Callable[[], Mapping[str,
             "routes": {state.trunk.id: said(state) for state in dialer.states()},
             "trunks": {trunk_id: line.capacity().total for trunk_id, line in opened.items()},
             "busy_lines": dict(busy),
+            "dialled_lately": dialer.dialled_lately(),
+            "registrations": {
+                trunk_id: said_of_registration(line.registrar.state())
+                for trunk_id, line in opened.items()
+                if line.registrar is not None
+            },
             "lines": [
                 {
                     "trunk": trunk_id,

@@ -131,6 +131,8 @@ async def run_dialer(settings: Settings) -> None:
         board = compose.self_tests(settings, redis, blocking)
         tests = compose.self_test_desk(settings, board, book, lines.open, guard.may_ring)
         compose.beside(stack, tests.keep_testing(), "self-tests")
+        watch = compose.trunk_watch(settings, redis, store.scores, presence)
+        compose.beside(stack, watch.keep_looking(lines.trunks, lines.open), "trunk watch")
         tell_ready(os.environ)
         await _until_stopped(stop, working)
         dialer.stop()

@@ -27,11 +27,11 @@ import structlog
 
 from messaging.clock import Clock
 from messaging.errors import Conflict, NotFound, Unavailable
-from sip.trunk import Credentials
+from sip.trunk import Credentials, Registration
 from sip.trunk_reading import Said, bind_address_towards
 from voice.codec import from_plain, plain
 from voice.sealing import CannotOpen, Sealer
-from voice.trunk_entry import AdminState, Entry, ManagedBy, ManagedByFile, TrunkExists
+from voice.trunk_entry import AdminState, DoesNotRegister, Entry, ManagedBy, ManagedByFile, TrunkExists
 from voice.trunk_plan import Plan, plan
 from voice.trunk_shelf import TrunkShelf
 
@@ -125,7 +125,7 @@ class TrunkBook:
 
         def change(entries: dict[str, Entry]) -> Plan:
             before = _free(entries, trunk_id)
-            after = replace(self._of_api(read(before)), state=before.state)
+            after = self._of_api(read(before)).wishes_of(before)
             return Plan(put=(before if before.same_words(after) and not before.problem else after,))
 
         return await self._put(change)
@@ -149,6 +149,20 @@ class TrunkBook:
                 )
             same = before.state is state
             return Plan(put=(before if same else replace(before, state=state, changed_at=self._clock.now()),))
+
+        return await self._put(change)
+
+    async def set_registers(self, trunk_id: str, registers: bool) -> Entry:
+        """Shall it register? Said again, it is tried again. For trunks of a file too.
+
+        Raises NotFound, and DoesNotRegister.
+        """
+
+        def change(entries: dict[str, Entry]) -> Plan:
+            before = _known(entries, trunk_id)
+            if before.trunk.registration is Registration.NONE:
+                raise DoesNotRegister(f"The trunk {trunk_id} does not register.")
+            return Plan(put=(replace(before, registers=registers, asked_at=self._clock.now()),))
 
         return await self._put(change)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from messaging.clock import rfc3339
 from messaging.errors import Conflict
-from sip.trunk import Trunk
+from sip.trunk import Registration, Trunk
 from sip.trunk_object import as_object
 from voice.routing import Admin
 
@@ -27,10 +27,17 @@ class AdminState(StrEnum):
 
 
 class ManagedByFile(Conflict):
-    """A trunk file keeps this trunk; only enable, disable and drain work here."""
+    """A trunk file keeps this trunk; only enable, disable, drain, register and unregister work here."""
 
     code, title = "MANAGED_BY_FILE", "Managed by a file"
     hint = "Change the trunk in its file, then: tocsin plan trunks.toml, tocsin apply trunks.toml."
+
+
+class DoesNotRegister(Conflict):
+    """This trunk has no registration: it is known by its address, or registers here."""
+
+    code, title = "DOES_NOT_REGISTER", "Does not register"
+    hint = "Give the trunk the type register and a login, if its carrier wants a REGISTER."
 
 
 class TrunkExists(Conflict):
@@ -45,6 +52,8 @@ class Entry:
     """`source`: the name of the trunk file, for those of a file. `problem`: why nobody can use it here; not stored.
 
     `binds_itself`: as in sip.trunk_reading.Said; `trunk.bind_address` is then that of this machine.
+    `registers`: what the operator said last, of a trunk that registers. `asked_at`: when it was last said; a dialer
+    that sees another moment than before tries at once, also after a refused login.
     """
 
     trunk: Trunk
@@ -54,6 +63,8 @@ class Entry:
     source: str = ""
     binds_itself: bool = False
     problem: str = ""
+    registers: bool = True
+    asked_at: datetime | None = None
 
     @property
     def takes_calls(self) -> bool:
@@ -75,7 +86,16 @@ class Entry:
             "takes_calls": self.takes_calls,
             "problem": self.problem or None,
             "changed_at": rfc3339(self.changed_at) if self.changed_at else None,
+            "registers": None if self.trunk.registration is Registration.NONE else self.registers,
         }
+
+    def touched_since(self, before: "Entry") -> bool:
+        """Did an operator do something to it, or say that it shall register?"""
+        return (self.changed_at, self.asked_at) != (before.changed_at, before.asked_at)
+
+    def wishes_of(self, before: "Entry") -> "Entry":
+        """New words for a trunk that is there: what the operator did to it stays."""
+        return replace(self, state=before.state, registers=before.registers, asked_at=before.asked_at)
 
     def same_words(self, other: "Entry") -> bool:
         """Does it say the same, secrets included, whenever it was said and whatever was done to it since?"""
@@ -87,5 +107,5 @@ class Entry:
         return trunk, self.binds_itself, self.managed_by, self.source
 
 
-READ_ONLY = ("managed_by", "source", "state", "takes_calls", "problem", "changed_at")
+READ_ONLY = ("managed_by", "source", "state", "takes_calls", "problem", "changed_at", "registers")
 """Members of the object that nobody sets. Who sends back what he read is not scolded for them."""

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from sip.line import Line, LinesDown, TrunkLine
+from sip.line import LinesDown, TrunkLine
 from sip.trunk import Trunk
 from voice.routing import TrunkState
 from voice.trunk_entry import Entry
@@ -37,7 +37,7 @@ _ROUTING = (
 class Doors(Protocol):
     """The dialer, as far as its lines need it."""
 
-    def reload(self, lines: Mapping[str, tuple[Trunk, Line]], idle: Iterable[TrunkState]) -> None: ...
+    def reload(self, lines: Mapping[str, tuple[Trunk, TrunkLine]], idle: Iterable[TrunkState]) -> None: ...
 
     def forgive(self, trunk_id: str) -> None: ...
 
@@ -106,6 +106,10 @@ class TrunkLines:
 
     # -- how they stand
 
+    def trunks(self) -> tuple[Trunk, ...]:
+        """All that are known, with a line or without."""
+        return tuple(entry.trunk for entry in self._entries.values())
+
     def open(self) -> dict[str, tuple[Trunk, TrunkLine]]:
         """The trunks that calls may leave by, with their lines."""
         return {trunk_id: (held.trunk, held.line) for trunk_id, held in self._held.items() if held.line is not None}
@@ -147,7 +151,7 @@ class TrunkLines:
         log.info("trunk has lines", trunk_id=trunk_id)
         if before := self._signing_off.get(trunk_id):
             await asyncio.wait({before})
-        held.line.register()
+        self._heed(held)
 
     async def _started(self, trunk: Trunk) -> TrunkLine:
         """Not registered yet: the lines before them may hold the registration still."""
@@ -164,11 +168,18 @@ class TrunkLines:
 
     def _go_on(self, held: _Held, entry: Entry) -> None:
         """Nothing about its lines changed. An operator who touched it has mended it."""
-        touched = held.entry.changed_at != entry.changed_at
-        held.entry = entry
-        if touched:
-            held.at_once.set()
-            self._doors.forgive(held.trunk.id)
+        before, held.entry = held.entry, entry
+        if not entry.touched_since(before):
+            return
+        held.at_once.set()
+        self._doors.forgive(held.trunk.id)
+        if entry.asked_at != before.asked_at and (held.opening is None or held.opening.done()):
+            self._heed(held)
+
+    def _heed(self, held: _Held) -> None:
+        """Register, or not: as the operator said last."""
+        if held.line is not None:
+            held.line.register() if held.entry.registers else held.line.unregister()
 
     def _tell(self) -> None:
         self._doors.reload(self.open(), self.idle())

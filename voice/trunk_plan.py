@@ -91,9 +91,8 @@ def plan(
 
 def _entry(said: Said, source: str, before: Entry | None, now: datetime) -> Entry:
     """As the file says it; what the operator did to it stays."""
-    if before is None:
-        return Entry(said.trunk, ManagedBy.FILE, now, source=source, binds_itself=said.binds_itself)
-    return Entry(said.trunk, ManagedBy.FILE, now, before.state, source, said.binds_itself)
+    entry = Entry(said.trunk, ManagedBy.FILE, now, source=source, binds_itself=said.binds_itself)
+    return entry if before is None else entry.wishes_of(before)
 
 
 def differences(before: Entry, after: Entry) -> tuple[Difference, ...]:

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sip.trunk import Trunk, TrunkUri
+from messaging.clock import rfc3339
+from sip.events import Registered, RegistrationState
+from sip.registrar import WORST_FIRST
+from sip.trunk import Registration, Trunk, TrunkUri
 from voice.health import Target
 from voice.routing import Admin
 from voice.scoreboard import EVERYWHERE, Score, board
 from voice.simulating import merged
+from voice.trunk_news import STATE, Told
 
 _NOTHING = Score(0, None, None, None, None, None)
 
@@ -27,8 +32,39 @@ def said_of_targets(targets: Mapping[TrunkUri, Target]) -> list[dict[str, Any]]:
     ]
 
 
-def trunk_status(trunk: Trunk, dialers: Sequence[Mapping[str, Any]], added: Mapping[str, int]) -> dict[str, Any]:
-    """`dialers`: what each of them says of itself (presence). `added`: the trunk's marks (scoreboard.Scores)."""
+def said_of_registration(state: RegistrationState) -> dict[str, Any]:
+    """What a dialer publishes of a trunk's registration."""
+    return {
+        "state": state.state.value,
+        "last_code": state.last_code or None,
+        "last_reason": state.last_reason or None,
+        "expires_at": _moment(state.expires_at),
+        "failures": state.failures,
+        "next_action_at": _moment(state.next_action_at),
+    }
+
+
+SCORED_OVER = timedelta(days=1)
+_NO_REGISTRATION = {
+    "state": "n/a",
+    **dict.fromkeys(("last_code", "last_reason", "expires_at")),
+    "failures": 0,
+    "next_action_at": None,
+}
+
+
+def trunk_status(
+    trunk: Trunk,
+    dialers: Sequence[Mapping[str, Any]],
+    added: Mapping[str, int],
+    told: Told | None = None,
+    admin: Admin | None = None,
+) -> dict[str, Any]:
+    """`dialers`: what each of them says of itself (presence). `added`: the trunk's marks (scoreboard.Scores).
+
+    `told`: what the service told of it, which knows since when it stands so. `admin`: what the operator wants now; the
+    dialers may not have heard of it yet.
+    """
     [state] = merged([trunk], [one.get("routes", {}) for one in dialers])
     pinged = [row for one in dialers for row in one.get("targets", {}).get(trunk.id, ())]
     scores = board(added)
@@ -36,20 +72,46 @@ def trunk_status(trunk: Trunk, dialers: Sequence[Mapping[str, Any]], added: Mapp
     rtts = [row["rtt_ms"] for row in pinged if row["rtt_ms"] is not None]
     some_down = any(not row["up"] for row in pinged)
     some_down |= any(one["routes"][trunk.id]["why_down"] != "" for one in dialers if trunk.id in one.get("routes", {}))
-    used = sum(one.get("busy_lines", {}).get(trunk.id, 0) for one in dialers)
+    word = _state(trunk, state.admin if admin is None else admin, bool(state.why_down), some_down)
+    since = told.since(STATE, word) if told is not None else None
     return {
-        "state": _state(trunk, state.admin, bool(state.why_down), some_down),
-        "why": state.why_down or None,
+        "state": word,
+        "since": rfc3339(since) if since else None,
+        "why": state.why_down or _why_degraded(trunk, dialers) or None,
+        "registration": _registration(trunk, dialers),
         "options": {
             "up": any(row["up"] for row in pinged) if pinged else None,
             "rtt_ms": min(rtts, default=None),
             "per_target": pinged,
         },
-        "channels": {"used": used, "limit": trunk.channels},
-        "cps": {"limit": trunk.cps},
+        "channels": {"used": _added(dialers, "busy_lines", trunk), "limit": trunk.channels},
+        "cps": {"used": _added(dialers, "dialled_lately", trunk), "limit": trunk.cps},
         **score,
         "prefixes": {prefix: asdict(one) for prefix, one in scores.items() if prefix != EVERYWHERE},
     }
+
+
+def _added(dialers: Sequence[Mapping[str, Any]], what: str, trunk: Trunk) -> int:
+    return sum(one.get(what, {}).get(trunk.id, 0) for one in dialers)
+
+
+def _why_degraded(trunk: Trunk, dialers: Sequence[Mapping[str, Any]]) -> str:
+    """What the first dialer says that cannot use it."""
+    said = [one["routes"][trunk.id]["why_down"] for one in dialers if trunk.id in one.get("routes", {})]
+    return next((why for why in said if why), "")
+
+
+def _registration(trunk: Trunk, dialers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Each dialer has its own; the worst of them is how the trunk stands."""
+    if trunk.registration is Registration.NONE:
+        return dict(_NO_REGISTRATION)
+    said = [one["registrations"][trunk.id] for one in dialers if trunk.id in one.get("registrations", {})]
+    worst = min(said, key=lambda one: WORST_FIRST.index(Registered(one["state"])), default=None)
+    return dict(worst) if worst else {**_NO_REGISTRATION, "state": Registered.STOPPED.value}
+
+
+def _moment(unix_s: float | None) -> str | None:
+    return None if unix_s is None else rfc3339(datetime.fromtimestamp(unix_s, UTC))
 
 
 def _state(trunk: Trunk, admin: Admin, down: bool, some_down: bool) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from messaging.accounts import Mode, owner_mode
 from messaging.numbers import is_magic
 from sip.causes import Cause
-from sip.line import Line
+from sip.line import TrunkLine
 from sip.trunk import Trunk, TrunkUri
 from voice.calls import Call
 from voice.health import Target, why_down
@@ -23,6 +23,7 @@ FULL_S = 0.25  # between two questions whether another dialer left a channel
 DOWN_S = 5.0  # no line process could start
 RETRY_AFTER_MOST_S = 300.0  # a trunk may ask for longer; nobody checks what it says, so it is not believed
 STOPPED_S = 300.0  # after a refused login, or no credit: then one call tries again, unless the operator was sooner
+DIALLED_MOST = 1000  # no trunk may have more new calls a second
 LATELY = 20  # calls over which the share of 403 is counted
 BARRED_FROM = 10  # of them, and more than half: then it is the trunk that refuses us, and not one destination
 
@@ -35,7 +36,7 @@ class TrunkDoor:
     """One trunk of this dialer. Times are monotonic seconds; whoever calls passes them."""
 
     trunk: Trunk
-    line: Line
+    line: TrunkLine
     admin: Admin = Admin.ENABLED
     preparing: int = 0  # alerts between lease and INVITE
     preparing_campaigns: int = 0  # the same, of calls that let every alert go first
@@ -45,6 +46,7 @@ class TrunkDoor:
     down_until: float = 0.0
     why_down: str = ""
     targets: Mapping[TrunkUri, Target] = field(default_factory=dict)  # as the pings found them
+    dialled: deque[float] = field(default_factory=lambda: deque(maxlen=DIALLED_MOST))  # when the latest INVITEs left
     failures: deque[float] = field(default_factory=lambda: deque(maxlen=FAILURES))
     forbidden: deque[bool] = field(default_factory=lambda: deque(maxlen=LATELY))  # was it a 403: the latest calls
 
@@ -82,7 +84,11 @@ class TrunkDoor:
 
     def down(self, now: float) -> str:
         """Why no call leaves by it now; empty: nothing is known against it."""
-        return self.why_down if now < self.down_until else why_down(self.targets, self.trunk.options_ping)
+        if now < self.down_until:
+            return self.why_down
+        registrar = self.line.registrar
+        unknown_there = registrar.why_not() if registrar is not None else ""
+        return unknown_there or why_down(self.targets, self.trunk.options_ping)
 
     def pinged(self, targets: Mapping[TrunkUri, Target]) -> None:
         self.targets = targets
@@ -91,9 +97,14 @@ class TrunkDoor:
         """What the store said of the trunk's channels and pace, all dialers together."""
         self.open = self.trunk.channels - seat.used
         if seat.taken:
+            self.dialled.append(now + seat.wait_s)
             self.next_at = now + seat.wait_s + 1.0 / self.trunk.cps
         else:
             self.ask_at = now + FULL_S
+
+    def dialled_lately(self, now: float) -> int:
+        """INVITEs of ours in the second that ends now."""
+        return sum(now - 1.0 < at <= now for at in self.dialled)
 
     def freed(self) -> None:
         """A seat of ours is free again."""

@@ -1,7 +1,6 @@
 """Nobody out there can make us dial, take a call over, or end the process."""
 
 import asyncio
-import socket
 
 import pytest
 
@@ -9,6 +8,7 @@ from sip.commands import AfterScript, Why
 from sip.events import Answered, Digit, Ended
 from tests import sipp
 from tests.sip.bench import Bench
+from tests.sip.strangers import ask
 from tests.until import until
 
 pytestmark = [
@@ -16,36 +16,6 @@ pytestmark = [
     pytest.mark.peer,
     pytest.mark.skipif(sipp.SIPP is None, reason="SIPp is not installed: make peers"),
 ]
-
-
-async def ask(port: int, method: str, *headers: str, body: str = "", within_s: float = 1.5) -> str:
-    """A stranger's request; the status line of its final answer, or "" when there was none."""
-    loop = asyncio.get_running_loop()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
-        stranger.bind(("127.0.0.1", 0))
-        stranger.setblocking(False)
-        mine = stranger.getsockname()[1]
-        lines = [
-            f"{method} sip:x@127.0.0.1:{port} SIP/2.0",
-            f"Via: SIP/2.0/UDP 127.0.0.1:{mine};branch=z9hG4bKstranger{mine}",
-            "Max-Forwards: 70",
-            f"From: <sip:stranger@127.0.0.1>;tag=s{mine}",
-            f"To: <sip:x@127.0.0.1:{port}>",
-            f"Call-ID: stranger-{mine}",
-            f"CSeq: 1 {method}",
-            f"Contact: <sip:stranger@127.0.0.1:{mine}>",
-            *headers,
-            f"Content-Length: {len(body)}",
-        ]
-        await loop.sock_sendto(stranger, ("\r\n".join(lines) + "\r\n\r\n" + body).encode(), ("127.0.0.1", port))
-        try:
-            async with asyncio.timeout(within_s):
-                while True:
-                    first = (await loop.sock_recv(stranger, 65536)).decode().split("\r\n")[0]
-                    if not first.startswith("SIP/2.0 1"):
-                        return first.removeprefix("SIP/2.0 ")
-        except TimeoutError:
-            return ""
 
 
 async def test_a_callee_cannot_transfer_us_to_a_premium_number(bench: Bench, ear: sipp.Ear) -> None:

@@ -272,9 +272,10 @@ async def test_a_dead_registrar_process_is_replaced(trunks: Trunks) -> None:
     door = await trunks.door()
     lines = await trunks.lines(door.udp)
     await standing(lines, Registered.YES)
-    assert lines._registering is not None
+    assert lines._front is not None
+    assert lines._front.process is not None
 
-    os.kill(lines._registering.pid, signal.SIGKILL)
+    os.kill(lines._front.process.pid, signal.SIGKILL)
     await standing(lines, Registered.UNREACHABLE)
 
     await standing(lines, Registered.YES)

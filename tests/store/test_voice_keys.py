@@ -15,6 +15,8 @@ from voice.selftest_board import ValkeySelfTests
 from voice.store import Heard, Once
 from voice.store_valkey import ValkeyCallStore
 from voice.toll_book import SHELF, TollBook
+from voice.trunk_news import Told
+from voice.trunk_record import FeedEvent, ValkeyTrunkRecord
 from voice.trunk_shelf import ValkeyTrunkShelf
 
 PAGE = Path(__file__).parents[2] / "docs" / "redis.md"
@@ -57,6 +59,11 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         tests = ValkeySelfTests(valkey.redis, valkey.blocking, valkey.prefix)
         await tests.ask(TrunkTest("test_1", "lagos-1", "main.live", "key_1", False, now()))
         await tests.tell_keys("test_1", "5")
+        record = ValkeyTrunkRecord(valkey.redis, valkey.prefix)
+        await record.save_ladder("lagos-1", "[]")
+        await record.tell(
+            "lagos-1", Told(), Told(1, 1), "main.live", FeedEvent("evt_1", "trunk.up", now(), 1, "lagos-1")
+        )
         names = [key async for key in valkey.redis.scan_iter(match=f"{valkey.prefix}*", count=1000)]
         found = {key.removeprefix(valkey.prefix): await valkey.redis.ttl(key) for key in names}
     await line.aclose()

@@ -8,6 +8,7 @@ why.py        why it ended so, and its SIP messages in five forms
 trunks.py     the trunk book             trunk_models.py  what its bodies look like
 tolls.py     where calls may go          toll_models.py   what its bodies look like
 selftest.py   a trunk tried step by step  selftest_models.py  its bodies
+trunk_standing.py  how a trunk stands    feed.py  what happened to trunks, for who was away
 media.py  sandbox.py  chaos.py  admin.py  health.py                      the side doors
 reading.py   bytes -> typed request      schemas.py  what a request may contain     asking.py  -> voice.sending.Request
 once.py       Idempotency-Key             replies.py  what answers look like      routes.py  which way a call would take

@@ -31,6 +31,7 @@ from voice.store import CallStore
 from voice.toll_book import TollBook
 from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
+from voice.trunk_record import TrunkRecord
 
 
 class Principal(Protocol):
@@ -103,6 +104,10 @@ async def _no_trunks() -> tuple[TrunkState, ...]:
     return ()
 
 
+async def _nobody() -> Sequence[Mapping[str, Any]]:
+    return ()
+
+
 FOLLOWERS_MOST = 100  # streams and waits of one account in this process: each holds a connection to the store
 
 
@@ -125,11 +130,13 @@ class Api:
     tolls: TollBook
     guard: TollGuard  # may this account ring that number?
     self_tests: SelfTestBoard
+    record: TrunkRecord  # what was told of each trunk
     sandbox_trunk: Trunk | None = None  # the way to the catch-all phone: no entry of the book
     caller_ids: Callable[[bool], tuple[str, ...]] | None = None  # sandbox -> numbers; None: the account's own list
     checks: Sequence[Callable[[], Awaitable[Check]]] = ()
     recording: Callable[[Call], Awaitable[Path | None]] = _no_recording
     routes: Callable[[], Awaitable[tuple[TrunkState, ...]]] = _no_trunks  # as all dialers say they are
+    dialers: Callable[[], Awaitable[Sequence[Mapping[str, Any]]]] = _nobody  # what each says of itself
     magic: Sequence[Mapping[str, Any]] = ()  # the catch-all phone's table: number, does
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     figures: Callable[[], Awaitable[Collector]] | None = None  # of the whole service, read at each scrape

@@ -20,6 +20,20 @@ EVENTS: dict[str, str] = {
     "call.ended": "Final; exactly one per call.",
 }
 
+TRUNK_EVENTS: dict[str, str] = {
+    "trunk.up": "It takes calls again.",
+    "trunk.degraded": "One of its targets, or one of the dialers, cannot use it.",
+    "trunk.down": "No call leaves by it; they wait.",
+    "trunk.registered": "Its registrar granted the registration.",
+    "trunk.unregistered": "The registration was taken back, or the registrar does not answer.",
+    "trunk.auth_rejected": "The registrar refused the login.",
+    "trunk.channels_full": "Every channel is in use.",
+}
+TrunkEventType = Literal[
+    "trunk.up", "trunk.degraded", "trunk.down",
+    "trunk.registered", "trunk.unregistered", "trunk.auth_rejected", "trunk.channels_full",
+]  # fmt: skip
+
 
 class FieldProblem(BaseModel):
     pointer: str = Field(description="JSON pointer fragment.", examples=["#/to/3"])
@@ -193,6 +207,29 @@ class LadderOut(BaseModel):
 
     call_id: str
     messages: list[dict[str, Any]]
+
+
+class RegistrationLadderOut(BaseModel):
+    """The SIP messages of a trunk's registration, credentials masked."""
+
+    trunk_id: str
+    messages: list[dict[str, Any]]
+
+
+class TrunkEventOut(BaseModel):
+    id: str = Field(description="The `webhook-id` of the webhook that tells it.", examples=["evt_01K0…"])
+    type: TrunkEventType
+    timestamp: str = Field(description="Since when it is so.")
+    sequence: int = Field(description="Of this trunk.")
+    trunk_id: str
+    data: dict[str, Any] = Field(description="The status of the trunk as it stood then.")
+
+
+class FeedOut(BaseModel):
+    """Events about no call."""
+
+    data: list[TrunkEventOut]
+    cursor: str
 
 
 class EvidenceOut(BaseModel):

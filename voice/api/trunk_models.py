@@ -49,7 +49,8 @@ class Auth(_Part):
 
 class Inbound(_Part):
     acl: list[str] | None = Field(None, description="Networks (CIDR) whose calls are taken; empty: none.")
-    say: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] | None = Field(None, description="Where we listen for them.")
+    say: str | None = Field(None, description="What a caller hears for whom no message waits; empty: it is refused.")
     auth: str | None = None
 
 
@@ -180,6 +181,7 @@ class TrunkPatch(_Members):
     takes_calls: Any = None
     problem: Any = None
     changed_at: Any = None
+    registers: Any = None
 
 
 class TrunkIn(TrunkPatch):
@@ -208,12 +210,62 @@ class TrunkOut(_Members):
     takes_calls: bool = Field(description="Enabled here and in its own words, and without a problem.")
     problem: str | None = Field(description="Why it cannot be used.")
     changed_at: str | None
+    registers: bool | None = Field(description="Shall it register? null: it does not.")
 
 
 class TrunksOut(BaseModel):
     data: list[TrunkOut]
     page: PageOut
     next_cursor: str | None
+
+
+class RegistrationOut(BaseModel):
+    state: Literal["registered", "registering", "auth_rejected", "unreachable", "stopped", "n/a"]
+    last_code: int | None = Field(description="Of the registrar's last answer.")
+    last_reason: str | None
+    expires_at: str | None
+    failures: int = Field(description="In a row.")
+    next_action_at: str | None = Field(description="The next REGISTER; null: none comes by itself.")
+
+
+class TargetOut(BaseModel):
+    target: str = Field(examples=["192.0.2.7:5060;udp"])
+    up: bool
+    code: int | None
+    rtt_ms: int | None
+    misses: int
+
+
+class PingsOut(BaseModel):
+    up: bool | None = Field(description="null: it is not pinged.")
+    rtt_ms: int | None
+    per_target: list[TargetOut]
+
+
+class UsedOut(BaseModel):
+    used: int
+    limit: float
+
+
+class TrunkStatusOut(BaseModel):
+    """How a trunk stands, for all dialers together."""
+
+    model_config = ConfigDict(extra="allow")  # and the scores
+
+    trunk_id: str
+    state: Literal["up", "degraded", "down", "draining", "disabled"]
+    since: str | None = Field(description="null: for so short a time that nobody was told.")
+    why: str | None
+    registration: RegistrationOut
+    options: PingsOut
+    channels: UsedOut
+    cps: UsedOut
+    asr: float | None = Field(description="Of the last 24 hours, as all that follows.")
+    ner: float | None
+    pdd_ms: float | None
+    acd_s: float | None
+    mos: float | None
+    prefixes: dict[str, Any]
 
 
 class DifferenceOut(BaseModel):

@@ -110,7 +110,7 @@ async def change(request: Request, api: ApiParts, principal: MayAdmin, trunk_id:
 async def delete(request: Request, api: ApiParts, principal: MayAdmin, trunk_id: TrunkId) -> Response:
     """A trunk of a file is removed in the file."""
     wants(request, JSON)
-    _changeable(await known_trunk(api, principal, trunk_id))
+    changeable(await known_trunk(api, principal, trunk_id))
     await api.trunks.remove(trunk_id)
     return Response(status_code=204)
 
@@ -118,7 +118,7 @@ async def delete(request: Request, api: ApiParts, principal: MayAdmin, trunk_id:
 def _state(path: str, state: AdminState, summary: str, about: str) -> None:
     async def set_state(request: Request, api: ApiParts, principal: MayAdmin, trunk_id: TrunkId) -> Response:
         wants(request, JSON)
-        _changeable(await known_trunk(api, principal, trunk_id))
+        changeable(await known_trunk(api, principal, trunk_id))
         return JSONResponse((await api.trunks.set_state(trunk_id, state)).as_object())
 
     set_state.__doc__ = about
@@ -206,7 +206,7 @@ async def _visible(api: Api, principal: Principal) -> list[Entry]:
 
 
 async def known_trunk(api: Api, principal: Principal, trunk_id: str) -> Entry:
-    """The entry, for a key that may know of it. Raises NotFound."""
+    """Raises NotFound, also for a trunk of the other kind."""
     for entry in await _visible(api, principal):
         if entry.trunk.id == trunk_id:
             return entry
@@ -217,7 +217,8 @@ def _taken(api: Api) -> tuple[str, ...]:
     return (api.sandbox_trunk.id,) if api.sandbox_trunk else ()
 
 
-def _changeable(entry: Entry) -> None:
+def changeable(entry: Entry) -> None:
+    """Raises Conflict for the catch-all phone."""
     if entry.managed_by is ManagedBy.SERVICE:
         raise Conflict(
             "The catch-all phone comes with the service.",
@@ -243,7 +244,7 @@ async def _change(
 ) -> Response:
     wants(request, JSON)
     data, lenient = (await read_body(request)).data, _is_lenient(request)
-    _changeable(await known_trunk(api, principal, trunk_id))
+    changeable(await known_trunk(api, principal, trunk_id))
     if data.get("id", trunk_id) != trunk_id:
         raise _wrong("#/id", "id: cannot be changed; make another trunk")
 

@@ -103,11 +103,11 @@ async def ladder(
     return drawn(kind, trace, call_id)
 
 
-def drawn(kind: str, trace: str, name: str) -> Response:
-    """A stored ladder in one of `FORMS`; `name`: what it is of."""
+def drawn(kind: str, trace: str, name: str, *, of: str = "call_id") -> Response:
+    """A stored ladder in one of `FORMS`; `name`: what it is of, an `of`."""
     if kind == JSON:
         messages: list[dict[str, Any]] = json.loads(trace)
-        return JSONResponse({"call_id": name, "messages": messages})
+        return JSONResponse({of: name, "messages": messages})
     rows = sip_ladder.from_json(trace)
     if kind == PCAP:
         return Response(

@@ -333,6 +333,9 @@ def apply(
     raise typer.Exit(run_apply(file, url, api_key, yes=yes, as_json=as_json))
 
 
+WhichTrunk = Annotated[str, typer.Argument(metavar="ID", help="As `tocsin trunk list` shows it.")]
+
+
 @trunk.command("list")
 def trunk_list(api_key: ApiKey, url: Url = DEFAULT_URL, file: WhichFile = None, as_json: Json = False) -> None:
     """All trunks: do they take calls, who keeps them, do they differ from the file."""
@@ -343,16 +346,32 @@ def trunk_list(api_key: ApiKey, url: Url = DEFAULT_URL, file: WhichFile = None, 
 
 @trunk.command("status")
 def trunk_status(
-    trunk_id: Annotated[str, typer.Argument(metavar="ID", help="As `tocsin trunk list` shows it.")],
+    trunk_id: WhichTrunk,
     api_key: ApiKey,
     url: Url = DEFAULT_URL,
     file: WhichFile = None,
     as_json: Json = False,
 ) -> None:
-    """One trunk, and why it takes no calls if it does not."""
+    """One trunk: does it take calls, how does it stand, and if not why."""
     from voice.cli.trunks import run_status
 
     raise typer.Exit(run_status(trunk_id, url, api_key, file, as_json=as_json))
+
+
+@trunk.command("register")
+def trunk_register(trunk_id: WhichTrunk, api_key: ApiKey, url: Url = DEFAULT_URL) -> None:
+    """Register at its registrar now, also after a refused login, and keep it so."""
+    from voice.cli.trunks import run_register
+
+    raise typer.Exit(run_register(trunk_id, url, api_key, registers=True))
+
+
+@trunk.command("unregister")
+def trunk_unregister(trunk_id: WhichTrunk, api_key: ApiKey, url: Url = DEFAULT_URL) -> None:
+    """Take its registration back; no calls leave by it until it registers again."""
+    from voice.cli.trunks import run_register
+
+    raise typer.Exit(run_register(trunk_id, url, api_key, registers=False))
 
 
 @trunk.command("check")

@@ -1,4 +1,4 @@
-"""`tocsin plan`, `apply`, `trunk list` and `trunk status`: a trunk file and a running service, side by side."""
+"""`tocsin plan`, `apply` and `trunk …`: a trunk file and a running service, side by side."""
 
 import asyncio
 import json
@@ -82,7 +82,8 @@ def run_list(url: str, api_key: str, file: str | None, *, as_json: bool) -> int:
 def run_status(trunk_id: str, url: str, api_key: str, file: str | None, *, as_json: bool) -> int:
     async def ask(client: Client) -> dict[str, Any]:
         trunk = await client.get(f"/v1/trunks/{trunk_id}")
-        return {**trunk, "drift": _drift_of(trunk, await _drift(client, file))}
+        status = await client.get(f"/v1/trunks/{trunk_id}/status")
+        return {**trunk, "drift": _drift_of(trunk, await _drift(client, file)), "status": status}
 
     def tell(trunk: dict[str, Any]) -> int:
         if as_json:
@@ -95,6 +96,22 @@ def run_status(trunk_id: str, url: str, api_key: str, file: str | None, *, as_js
         print(f"  at most {_count(limits['channels'], 'call')} at a time, {limits['cps']:g} new ones a second")
         if reason := _why_not(trunk):
             print(f"  takes no calls: {reason}")
+        for line in _standing(trunk["status"]):
+            print(f"  {line}")
+        return Exit.OK
+
+    return _asked(url, api_key, ask, tell)
+
+
+def run_register(trunk_id: str, url: str, api_key: str, *, registers: bool) -> int:
+    """It is asked for here; how it went is in the status."""
+
+    async def ask(client: Client) -> dict[str, Any]:
+        return await client.post(f"/v1/trunks/{trunk_id}/{'register' if registers else 'unregister'}")
+
+    def tell(_: dict[str, Any]) -> int:
+        done = "registers now" if registers else "takes its registration back"
+        print(f"{trunk_id} {done}; tocsin trunk status {trunk_id} shows how it went")
         return Exit.OK
 
     return _asked(url, api_key, ask, tell)
@@ -192,6 +209,27 @@ def _why_not(trunk: Mapping[str, Any]) -> str:
     if trunk["problem"]:
         return str(trunk["problem"])
     return f"it is {trunk['state']}" if trunk["state"] != "enabled" else "it says enabled: false"
+
+
+def _standing(status: Mapping[str, Any]) -> list[str]:
+    """What the dialers say of it."""
+    lines = [f"{status['state']}{_with(' since', status['since'])}{_with(':', status['why'])}"]
+    registration = status["registration"]
+    if registration["state"] != "n/a":
+        answer = " ".join(str(one) for one in (registration["last_code"], registration["last_reason"]) if one)
+        lines.append(
+            f"registration {registration['state']}{_with(' until', registration['expires_at'])}"
+            f"{_with(', last answer', answer)}{_with(', next try', registration['next_action_at'])}"
+        )
+    channels, cps = status["channels"], status["cps"]
+    lines.append(f"{channels['used']} of {channels['limit']} channels in use, {cps['used']} new in the last second")
+    if status["asr"] is not None:
+        lines.append(f"answered {status['asr']:.0%} in the last 24 hours")
+    return lines
+
+
+def _with(words: str, value: str | None) -> str:
+    return f"{words} {value}" if value else ""
 
 
 def _where(trunk: Mapping[str, Any]) -> str:

@@ -1,11 +1,8 @@
 """Whose sound is let in. What the kernel makes of it: tests/sip/test_rtp_injection.py."""
 
-import struct
 from ipaddress import IPv4Network
 
-from sip.mediadoor import admit, networks, program
-
-STEP = struct.calcsize("HBBI")
+from sip.mediadoor import admit, networks
 
 
 def test_addresses_with_and_without_a_port_and_networks_are_known_and_names_are_not() -> None:
@@ -16,13 +13,6 @@ def test_addresses_with_and_without_a_port_and_networks_are_known_and_names_are_
 
 def test_a_call_on_hold_names_no_address_that_could_be_known() -> None:
     assert networks(["0.0.0.0:9"]) == ()
-
-
-def test_the_program_has_four_steps_for_each_network_and_lets_nobody_else_in() -> None:
-    code = program(networks(["192.0.2.7", "198.51.100.0/24"]))
-
-    assert len(code) == STEP * (2 * 4 + 1)
-    assert struct.unpack("HBBI", code[-STEP:]) == (6, 0, 0, 0)
 
 
 def test_where_no_such_socket_is_it_says_so() -> None:

@@ -97,7 +97,7 @@ def test_everything_about_the_wire(tmp_path: Path) -> None:
         dtmf = "info"
         timers = { t1 = 200, b = 4000 }
         rtp = { ports = [30000, 30999], symmetric = false }
-        inbound = { acl = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"], say = "Nobody is here." }
+        inbound = { acl = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"], port = 5062, say = "Nobody is here." }
         caller_id = { policy = "fixed", numbers = ["2347080670000"], header = "pai", privacy = true }
         """,
     )
@@ -105,7 +105,7 @@ def test_everything_about_the_wire(tmp_path: Path) -> None:
     assert trunk.dtmf is DtmfWay.INFO
     assert trunk.timers == Timers(200, 4000)
     assert trunk.rtp == Rtp(port_base=30000, port_last=30999, symmetric=False)
-    assert trunk.inbound == Inbound(("192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32"), "Nobody is here.")
+    assert trunk.inbound == Inbound(("192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32"), 5062, "Nobody is here.")
     assert (trunk.caller_id_policy, trunk.caller_id_header) == (CallerIdPolicy.FIXED, CallerIdHeader.PAI)
     assert trunk.privacy is True
 

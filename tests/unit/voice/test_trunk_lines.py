@@ -44,6 +44,9 @@ class Told(SimulatedLine):
     def register(self) -> None:
         self._note("registers")
 
+    def unregister(self) -> None:
+        self._note("unregisters")
+
     async def sign_off(self) -> None:
         self._note("signs off")
         await self.gate.wait()
@@ -95,6 +98,10 @@ def entry(trunk: Trunk = TRUNK, state: AdminState = AdminState.ENABLED, minutes:
     return Entry(trunk, ManagedBy.API, LONG_AGO + timedelta(minutes=minutes), state, problem=problem)
 
 
+def asked(registers: bool, minutes: int) -> Entry:
+    return replace(entry(), registers=registers, asked_at=LONG_AGO + timedelta(minutes=minutes))
+
+
 def at(host: str) -> Trunk:
     return replace(TRUNK, uris=(TrunkUri(host),))
 
@@ -111,7 +118,7 @@ async def test_a_new_trunk_gets_lines_and_registers(world: World) -> None:
 
     assert world.lines["a"] == (TRUNK, world.made[0])
     assert world.idle == ()
-    assert world.story == ["a@192.0.2.1 starts", "a@192.0.2.1 registers"]
+    assert world.story == [f"a@192.0.2.1 {what}" for what in ("unregisters", "starts", "registers")]
 
 
 async def test_a_removed_trunk_keeps_its_calls_and_closes_after_the_last(world: World, tmp_path: Path) -> None:
@@ -172,6 +179,25 @@ async def test_a_trunk_that_takes_no_calls_gives_its_lines_up_and_gets_others(wo
     await world.obey(entry(minutes=2))
 
     assert world.lines["a"] == (TRUNK, world.made[1])
+
+
+async def test_an_operators_word_about_the_registration_is_heeded_each_time_it_is_said(world: World) -> None:
+    await world.obey(entry())
+    await until(lambda: world.story[-1] == "a@192.0.2.1 registers")
+    for registers, minutes in ((False, 1), (True, 2), (True, 3)):
+        await world.obey(asked(registers, minutes))
+    await world.obey(asked(True, 3))
+
+    assert world.story[-3:] == [f"a@192.0.2.1 {what}" for what in ("unregisters", "registers", "registers")]
+    assert (world.forgiven, len(world.made)) == (["a"] * 3, 1)
+
+
+async def test_lines_that_are_new_do_not_register_when_nobody_wants_it(world: World) -> None:
+    await world.obey(asked(False, 1))
+    await until(lambda: "a" in world.lines)
+    await until(lambda: world.story.count("a@192.0.2.1 unregisters") == 2)
+
+    assert "a@192.0.2.1 registers" not in world.story
 
 
 async def test_off_and_on_between_two_looks_is_forgiven(world: World) -> None:

@@ -29,7 +29,7 @@ def word(why: str = "", admin: Admin = Admin.ENABLED, *targets: Target) -> dict[
     [
         ([], "down", NOBODY),
         ([word()], "up", None),
-        ([word(), word("trunk_timeout")], "degraded", None),
+        ([word(), word("trunk_timeout")], "degraded", "trunk_timeout"),
         ([word("trunk_timeout"), word("trunk_timeout")], "down", "trunk_timeout"),
         ([word("", Admin.ENABLED, UP, GONE)], "degraded", None),
         ([word("", Admin.DRAINING)], "draining", None),

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from sip.events import Registered, RegistrationState
+from sip.registrar import Registrar
 from sip.simulated import SimulatedLine
 from sip.trunk import Trunk
 from tests.dialer_bench import SANDBOX
@@ -190,3 +192,52 @@ def test_a_trunk_keeps_a_tenth_for_alerts_unless_said_otherwise() -> None:
     assert kept == [0, 1, 1, 2, 5]
     assert replace(LIVE, channels=5, alert_channels=0).channels_for(campaign=True) == 5
     assert replace(LIVE, channels=5, alert_channels=9).channels_for(campaign=True) == 1
+
+
+# -- trunks that register
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ([], "not registered yet"),
+        ([RegistrationState(Registered.TRYING, 1.0)], "not registered yet"),
+        ([RegistrationState(Registered.YES, 1.0, 200, "OK")], ""),
+        (
+            [RegistrationState(Registered.AUTH_REJECTED, 1.0, 403, "Forbidden")],
+            "its login was refused: 403 Forbidden",
+        ),
+        ([RegistrationState(Registered.UNREACHABLE, 1.0, 0, "refused")], "not registered: refused"),
+        (
+            [RegistrationState(Registered.UNREACHABLE, 1.0, 503, "Not now"), RegistrationState(Registered.YES, 1.0)],
+            "",
+        ),
+    ],
+)
+def test_a_trunk_that_registers_takes_calls_while_somebody_is_registered(
+    said: list[RegistrationState], why: str
+) -> None:
+    line = SimulatedLine()
+    line.registrar = Registrar()
+    for pid, state in enumerate(said):
+        line.registrar.note(pid, state)
+    door = TrunkDoor(LIVE, line)
+
+    assert door.down(0.0) == why
+    assert (door.room(0.0) > 0) is (why == "")
+
+
+def test_a_registration_that_was_taken_back_says_so() -> None:
+    line = SimulatedLine()
+    line.registrar = Registrar()
+    line.registrar.wanted = False
+
+    assert TrunkDoor(LIVE, line).down(0.0) == "its registration was taken back"
+
+
+def test_the_pace_that_was_used_is_that_of_the_last_second() -> None:
+    door = TrunkDoor(LIVE, SimulatedLine())
+    for wait_s in (0.0, 0.2, 0.4):
+        door.seated(Seat(True, 1, wait_s=wait_s), 10.0)
+
+    assert [door.dialled_lately(at) for at in (10.0, 10.3, 10.5, 11.1, 11.5)] == [1, 2, 3, 2, 0]
