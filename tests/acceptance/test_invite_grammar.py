@@ -1,6 +1,6 @@
 """Nothing that a user writes gets into SIP: whatever the API takes, the bytes of the INVITE keep to a strict grammar.
 
-`TOCSIN_STRINGS` says how many requests; 2000 is the whole of it, and the default a tenth.
+`STRINGS` says how many requests; 2000 is the whole of it, and the default a tenth.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import pytest
 from tests.service import LIVE_KEY, running
 from tests.until import time_passes, until
 
-MANY = int(os.environ.get("TOCSIN_STRINGS", "200"))
+MANY = int(os.environ.get("STRINGS", "200"))
 pytestmark = [pytest.mark.sip, pytest.mark.timeout(120 + MANY // 5)]
 
 SEED = 3261

@@ -29,7 +29,7 @@ from tests.until import time_passes, until
 
 pytestmark = [pytest.mark.sip, pytest.mark.peer, pytest.mark.timeout(240)]
 
-EVERY_CODE = bool(os.environ.get("TOCSIN_EVERY_CODE"))
+EVERY_CODE = bool(os.environ.get("EVERY_CODE"))
 TEXT = "One."
 NUMBER = "2347080670000"
 LOOK_EVERY_S = 0.5
