@@ -203,7 +203,7 @@ class NoTrunk(ServiceError):
     """No trunk is configured here, so no live call can leave."""
 
     code, status, title, retryable, fault = "NO_TRUNK", 503, "No trunk", False, Fault.US
-    hint = "Describe your trunk in a file, name it in TOCSIN_TRUNKS and start again; test keys work without a trunk."
+    hint = "POST /v1/trunks makes one, as does a file named in TOCSIN_TRUNKS; test keys work without a trunk."
 
 
 class SpeechFailed(ServiceError):

@@ -119,6 +119,12 @@ def answers_and_ignores_the_bye(rtp_port: int) -> str:
     return scenario(recv("INVITE"), send("200 OK", sdp_port=rtp_port), recv("ACK"), recv("BYE"), pause(60_000))
 
 
+def answers_and_is_slow_to_end(rtp_port: int, after_ms: int) -> str:
+    """The answer to our BYE takes its time."""
+    slow = (recv("BYE"), pause(after_ms), send("200 OK"))
+    return scenario(recv("INVITE"), send("200 OK", sdp_port=rtp_port), recv("ACK"), *slow)
+
+
 def answers_and_takes_info(rtp_port: int, status: str) -> str:
     """A key comes by INFO and gets this answer."""
     took = (recv("INFO"), send(status))

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from media.prompt import Prompt
 from messaging import ids
-from voice.calls import Call, Dialed, Ending, Fact, Status, advance
+from voice.calls import Call, Dialed, Ending, Fact, Status, WasAnswered, advance
 from voice.messages import Callback, Message, Outcome, Script
 from voice.store import Applied, CallStore, Intake, Lane, Lease, Once
 from voice.telling import deliveries, event_of, queued_event
@@ -14,6 +14,7 @@ from voice.telling import deliveries, event_of, queued_event
 V = TypeVar("V")
 
 OWNER = "main.test"
+LIVE = "main.live"
 HOOK = Callback("https://hooks.example/voice", events=("call.queued", "call.ended"))
 
 
@@ -80,3 +81,16 @@ async def step(
 async def one_lease(store: CallStore, lane: Lane = Lane.SANDBOX, lease_s: float = 15.0) -> Lease:
     (lease,) = await store.lease(lane, "dialer-1", 1, lease_s)
     return lease
+
+
+async def a_missed_call(store: CallStore, status: Status = Status.BUSY, **changes: Any) -> tuple[Intake, Call]:
+    """A live call that was dialled, and how it ended."""
+    intake = an_intake(sandbox=False, owner=LIVE, **changes)
+    await store.accept(intake)
+    lease = await one_lease(store, Lane.LIVE)
+    _, call = await step(store, lease, lease.call, dialed())
+    outcome = Outcome.DELIVERED if status is Status.COMPLETED else Outcome.UNDELIVERED
+    if status is Status.COMPLETED:
+        _, call = await step(store, lease, call, WasAnswered(now()))
+    _, call = await step(store, lease, call, an_ending(status, "user_busy"), outcome)
+    return intake, call

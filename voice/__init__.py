@@ -10,6 +10,7 @@ telling.py    the event of a step and its webhooks (pure)       endings.py   how
 store.py      CallStore port    store_valkey.py keys.py rows.py lua/  the real one    store_memory.py  its twin
 codec.py      a value <-> its JSON                              writing.py   facts to the store, in order, repeated
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
+ringing_back.py calls that come in: who missed a message hears it           inbox.py     how the store takes them
 invite.py     what goes on the wire (pure)                      trunks.py    a trunk of this dialer: pace, breaker
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
 phone.py      the process around the catch-all phone            retention.py  recordings have a life
@@ -37,6 +38,6 @@ trunk_record.py what was told, and its registration's ladder
 failover.py   may the next trunk be tried (pure)                seats.py limits.py  channels and pace over all dialers
 selftest.py   the self-test of a trunk: values               selftest_run.py selftest_call.py  its steps, and its call
 selftest_words.py  what a step saw, what to do (pure)        selftest_desk.py  who makes it
-selftest_board.py  where it is asked and answered
+selftest_board.py  where it is asked and answered             selftest_news.py  who did, as an event
 version.py    which Tocsin, which PJSIP
 """

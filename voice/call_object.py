@@ -23,7 +23,7 @@ def call_object(call: Call, *, increment_s: int = 1) -> dict[str, Any]:
         "end_at": _time(call.end_at),
         "total_duration": call.total_duration,
         "call_duration": call.call_duration(increment_s),
-        "call_direction": "outbound",
+        "call_direction": call.direction.value,
         "from_number": call.from_number,
         "to_number": call.to_number,
         "total_amount": "0",

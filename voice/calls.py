@@ -31,6 +31,11 @@ class Status(StrEnum):
         return self not in _LIVE
 
 
+class Direction(StrEnum):
+    OUTBOUND = "outbound"
+    INBOUND = "inbound"
+
+
 _LIVE = frozenset({Status.QUEUED, Status.DIALING, Status.RINGING, Status.ANSWERED})
 
 _MOVES: dict[Status, frozenset[Status]] = {
@@ -72,6 +77,17 @@ class Dialed:
     wire_from: str
     warnings: tuple[str, ...] = ()  # what was asked of the voice and is not in the audio
     why: str = ""  # this trunk, in words
+
+
+@dataclass(frozen=True, slots=True)
+class CameIn:
+    """Somebody rings us, and it rings. The first fact of an inbound call."""
+
+    at: datetime
+    trunk_id: str
+    wire_to: str
+    wire_from: str
+    why: str = ""  # what it hears, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +158,7 @@ class Ending:
     sent: bool = True  # False: certainly nothing left this machine, so the call was never dialled
 
 
-Fact = Dialed | NotDialed | Rang | WasAnswered | KeyPressed | Ending
+Fact = Dialed | CameIn | NotDialed | Rang | WasAnswered | KeyPressed | Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +172,7 @@ class Call:
     from_number: str
     created_at: datetime
     sandbox: bool
+    direction: Direction = Direction.OUTBOUND
     status: Status = Status.QUEUED
     sequence: int = 0  # of the last event, 1..n without gaps
     attempt: int = 1
@@ -215,7 +232,8 @@ def advance(call: Call, fact: Fact) -> Call:
     Times never run backwards (start <= ring <= answer <= end), whatever the clocks did.
     """
     after = replace(_advanced(call, fact), sequence=call.sequence + 1)
-    if after.status is not call.status and after.status not in _MOVES.get(call.status, frozenset()):
+    came_in = isinstance(fact, CameIn)
+    if not came_in and after.status is not call.status and after.status not in _MOVES.get(call.status, frozenset()):
         raise IllegalMove(f"{call.status} cannot become {after.status}")
     return after
 
@@ -235,6 +253,8 @@ def _advanced(call: Call, fact: Fact) -> Call:  # one arm per fact; a table of f
                 wire_from=fact.wire_from,
                 warnings=fact.warnings,
             )
+        case CameIn():
+            return _came_in(call, fact)
         case NotDialed():
             if call.status is not Status.DIALING:
                 raise IllegalMove("only a dialing call can go back to the queue")
@@ -258,12 +278,31 @@ def _advanced(call: Call, fact: Fact) -> Call:  # one arm per fact; a table of f
                 raise IllegalMove("nobody is on the line")
             return replace(call, digits=call.digits + fact.digit)
         case Ending():
-            if call.status is Status.ANSWERED and fact.status is Status.FAILED and fact.cause != "worker_lost":
-                raise IllegalMove("an answered call is completed, unless its line process was lost")
-            end_at = _not_before(fact.at, call.answer_at or call.ring_at or call.start_at or call.created_at)
-            dialled = fact.sent or call.ring_at is not None or call.answer_at is not None
-            start_at = call.start_at if dialled else None
-            return replace(call, status=fact.status, start_at=start_at, end_at=end_at, ending=fact)
+            return _ended(call, fact)
+
+
+def _ended(call: Call, fact: Ending) -> Call:
+    if call.status is Status.ANSWERED and fact.status is Status.FAILED and fact.cause != "worker_lost":
+        raise IllegalMove("an answered call is completed, unless its line process was lost")
+    end_at = _not_before(fact.at, call.answer_at or call.ring_at or call.start_at or call.created_at)
+    dialled = fact.sent or call.ring_at is not None or call.answer_at is not None
+    start_at = call.start_at if dialled else None
+    return replace(call, status=fact.status, start_at=start_at, end_at=end_at, ending=fact)
+
+
+def _came_in(call: Call, fact: CameIn) -> Call:
+    if call.direction is not Direction.INBOUND or call.status is not Status.QUEUED:
+        raise IllegalMove("nobody rang us for this call")
+    return replace(
+        call,
+        status=Status.RINGING,
+        start_at=fact.at,
+        ring_at=fact.at,
+        trunk_id=fact.trunk_id,
+        why_trunk=fact.why,
+        wire_to=fact.wire_to,
+        wire_from=fact.wire_from,
+    )
 
 
 def _not_before(moment: datetime, earliest: datetime | None) -> datetime:

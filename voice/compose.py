@@ -20,7 +20,7 @@ from media.fetch import MediaError, MediaFetcher, media_address
 from media.library import PromptLibrary
 from media.offline import EspeakEngine, FliteEngine
 from media.speech import SpeechEngine, first_that_speaks
-from messaging.accounts import Accounts
+from messaging.accounts import Accounts, Mode
 from messaging.clock import SystemClock
 from messaging.errors import Unavailable
 from messaging.guard import AddressPolicy, guarded_client, judge_url
@@ -28,6 +28,7 @@ from messaging.store import connect, connect_blocking
 from sip.events import RegistrationState
 from sip.line import TrunkLine
 from sip.lines import Lines
+from sip.processleg import RungLeg
 from sip.simulated import SimulatedLine
 from sip.trunk import Credentials, Rtp, Trunk, TrunkUri
 from sip.trunk_file import TrunkError, read_trunks, warn
@@ -44,6 +45,7 @@ from voice.selftest import MayRing
 from voice.selftest_board import ValkeySelfTests
 from voice.selftest_call import SETTLE_S
 from voice.selftest_desk import SelfTestDesk
+from voice.selftest_news import SelfTestNews
 from voice.selftest_run import PHONE_S
 from voice.selftest_run import Bench as SelfTestBench
 from voice.store_valkey import ValkeyCallStore
@@ -236,7 +238,8 @@ def sandbox_trunk(settings: Settings) -> Trunk | None:
     )
 
 
-def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
+def line_for(settings: Settings, answer: Callable[[Trunk, RungLeg], None], trunk: Trunk) -> TrunkLine:
+    """`answer`: told of each call that the trunk brings."""
     if settings.simulate:
         return SimulatedLine(most=settings.lines.most)
     return Lines(
@@ -246,6 +249,7 @@ def line_for(settings: Settings, trunk: Trunk) -> TrunkLine:
         rtp_base=settings.lines.rtp_base if not trunk.sandbox else 0,
         idle_s=settings.lines.idle_s,
         ladder=settings.lines.ladder,
+        answer=functools.partial(answer, trunk),
     )
 
 
@@ -255,6 +259,7 @@ def self_tests(settings: Settings, redis: Redis, blocking: Redis) -> ValkeySelfT
 
 def self_test_desk(
     settings: Settings,
+    redis: Redis,
     board: ValkeySelfTests,
     book: TrunkBook,
     open_lines: Callable[[], Mapping[str, tuple[Trunk, TrunkLine]]],
@@ -277,8 +282,10 @@ def self_test_desk(
     async def heard(test_id: str) -> str | None:
         return await board.keys(test_id, PHONE_S)
 
+    record = ValkeyTrunkRecord(redis, settings.store.prefix)
+    news = SelfTestNews(record, settings.account.events_url)
     bench = None if settings.simulate else SelfTestBench(lines_for, held, heard)
-    return SelfTestDesk(board, find, bench, SystemClock(), may_ring=may_ring)
+    return SelfTestDesk(board, find, bench, SystemClock(), may_ring=may_ring, news=news)
 
 
 async def probe_lines(settings: Settings) -> str:
@@ -301,6 +308,11 @@ async def open_accounts(settings: Settings, url: str) -> AsyncIterator[Accounts]
     async with contextlib.AsyncExitStack() as stack:
         redis = _client(stack, connect(url))
         yield accounts(settings, redis, installation.pepper(settings))
+
+
+def house_owner(settings: Settings) -> str:
+    """Whose calls are that no account asked for."""
+    return f"{settings.account.id}.{Mode.LIVE}"
 
 
 def holder() -> str:

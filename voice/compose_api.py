@@ -54,6 +54,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         accounts.bootstrap([key.get_secret_value() for key in settings.api_keys], settings.account.id)
     book = compose.trunk_book(settings, redis)
     trunks = TrunksNow(settings, book)
+    book.after_write = trunks.read
     compose.beside(stack, trunks.keep_reading(apply_file=True), "trunk book")
     tolls = compose.toll_book(settings, redis)
     with naming("dial.allow"):
@@ -71,7 +72,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         refuse_url=_refusal(settings),
         refuse_media=compose.media_refusal(settings),
         speaks=lambda language: any(engine.speaks(language) for engine in engines),
-        live_trunks=lambda: {t.id: LiveTrunk(t.enabled, t.caller_ids) for t in trunks.now if not t.sandbox},
+        live_trunks=lambda: _live(trunks),
         chaos=ValkeyChaos(redis, blocking, settings.store.prefix),
         trunks=book,
         tolls=tolls,
@@ -88,6 +89,11 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
         figures=Figures(store, presence, Deliveries(redis, settings.store.prefix), _owners(settings)).collect,
         version=tocsin_version(),
     )
+
+
+def _live(trunks: TrunksNow) -> dict[str, LiveTrunk]:
+    taking = {trunk.id for trunk in trunks.now}
+    return {t.id: LiveTrunk(t.id in taking, t.caller_ids) for t in trunks.known if not t.sandbox}
 
 
 def _owners(settings: Settings) -> tuple[str, ...]:

@@ -124,6 +124,20 @@ class Dialer:
                     door.forgive()
             state.nudged.set()
 
+    def door(self, trunk_id: str) -> TrunkDoor | None:
+        """Of a trunk that takes calls now."""
+        doors = (door for state in self._lanes.values() for door in state.doors)
+        return next((one for one in doors if one.trunk.id == trunk_id and one.admin is Admin.ENABLED), None)
+
+    def keep(self, call: Dispatch) -> bool:
+        """A call that came in is ours like one that we leased. False: no call is taken any more."""
+        if self._stopping.is_set():
+            return False
+        state = self._lanes[Lane.of(call.call.sandbox)]
+        state.holding[call.call.call_id] = call
+        self._own(self._carry(state, call), f"call {call.call.call_id}")
+        return True
+
     @property
     def busy(self) -> int:
         """Calls held now."""

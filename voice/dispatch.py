@@ -417,7 +417,7 @@ class Dispatch:
         )
         return Went.ENDED
 
-    def _outcome(self, call: Call) -> Outcome:
+    def _outcome(self, call: Call) -> Outcome | None:
         gather = self.message.script.gather
         return outcome_of(call, self._desk.heard_pct, gather.valid if gather else None)
 

@@ -24,6 +24,10 @@ class Keys:
     def once(self, key: str) -> str:
         return f"{self.prefix}once:{hashlib.sha256(key.encode()).hexdigest()}"
 
+    def missed(self, number: str) -> str:
+        """Numbers stand in no key: keys are shown where values are not."""
+        return f"{self.prefix}missed:{hashlib.sha256(number.encode()).hexdigest()}"
+
     def owner(self, an_id: str) -> str:
         return f"{self.prefix}owner:{an_id}"
 

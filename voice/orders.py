@@ -263,8 +263,8 @@ def _require_trunk(live_trunks: Mapping[str, LiveTrunk]) -> None:
         return
     if live_trunks:
         raise NoTrunk(
-            f"No live call can leave, because each trunk is disabled: {_named(live_trunks)}.",
-            hint="Set enabled = true for one of them in the file that TOCSIN_TRUNKS names, and start again.",
+            f"No live call can leave, because each trunk is switched off: {_named(live_trunks)}.",
+            hint="POST /v1/trunks/{id}/enable, or enabled = true where the trunk is kept.",
         )
     raise NoTrunk
 

@@ -40,6 +40,7 @@ from voice.phone import Listener
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
 from voice.presence import Presence
 from voice.recovery import recover
+from voice.ringing_back import RingingBack
 from voice.toll_guard import TollGuard
 from voice.trunk_book import TrunkBook
 from voice.trunk_lines import TrunkLines
@@ -120,7 +121,9 @@ async def run_dialer(settings: Settings) -> None:
         await recover(desk, lambda: read_journals(last_words), by_id)
         timing = settings.dialer
         dialer = Dialer(desk, {}, holder=me, lease_s=timing.lease_s, drain_s=timing.drain_s)
-        lines = TrunkLines(functools.partial(compose.line_for, settings), dialer)
+        callers = RingingBack(desk, dialer, owner=compose.house_owner(settings), holder=me, lease_s=timing.lease_s)
+        stack.push_async_callback(callers.aclose)
+        lines = TrunkLines(functools.partial(compose.line_for, settings, callers.rung), dialer)
         stack.push_async_callback(lines.aclose)
         lines.obey(entries)
         await lines.settled()
@@ -129,7 +132,7 @@ async def run_dialer(settings: Settings) -> None:
         working = asyncio.create_task(dialer.run(), name="dialer")
         compose.beside(stack, _follow_the_book(settings, book, lines), "trunk book")
         board = compose.self_tests(settings, redis, blocking)
-        tests = compose.self_test_desk(settings, board, book, lines.open, guard.may_ring)
+        tests = compose.self_test_desk(settings, redis, board, book, lines.open, guard.may_ring)
         compose.beside(stack, tests.keep_testing(), "self-tests")
         watch = compose.trunk_watch(settings, redis, store.scores, presence)
         compose.beside(stack, watch.keep_looking(lines.trunks, lines.open), "trunk watch")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from voice.calls import Call, Status
+from voice.calls import Call, Direction, Status
 
 PREFIX_DIGITS = 3
 EVERYWHERE = "*"
@@ -36,8 +36,9 @@ class Scores(Protocol):
 
 
 def marks(call: Call) -> dict[str, int]:
-    """What a final call adds to its trunk's score. Empty: it never left, or it was an operator's test."""
-    if call.ending is None or call.trunk_id is None or call.start_at is None or call.test:
+    """What a final call adds to its trunk's score. Empty: it never left, or it was an operator's test, or came in."""
+    left = call.trunk_id is not None and call.start_at is not None and call.direction is Direction.OUTBOUND
+    if call.ending is None or call.test or not left:
         return {}
     answered = call.answer_at is not None
     found = {"calls": 1, "answered": int(answered), "reached": int(answered or call.status in _REACHED)}

@@ -18,6 +18,7 @@ from sip.trunk import Trunk
 from sip.trunk_reading import bind_address_towards
 from voice.selftest import MayRing, Stage, Step, TrunkTest, anybody
 from voice.selftest_board import LEASE_S, SelfTestBoard
+from voice.selftest_news import SelfTestNews
 from voice.selftest_run import Bench, run
 from voice.trunk_entry import Entry
 
@@ -46,9 +47,10 @@ class SelfTestDesk:
         clock: Clock,
         *,
         may_ring: MayRing = anybody,
+        news: SelfTestNews | None = None,
         run: Run = run,
     ) -> None:
-        self._may_ring = may_ring
+        self._may_ring, self._news = may_ring, news
         self._board, self._find, self._bench, self._clock, self._run = board, find, bench, clock, run
         self._room = asyncio.Semaphore(AT_ONCE)
         self._tests: set[asyncio.Task[None]] = set()
@@ -139,6 +141,8 @@ class SelfTestDesk:
             trouble=test.trouble or None,
         )
         with contextlib.suppress(Unavailable):  # then its lease lapses, and it reads as lost
+            if self._news is not None:
+                await self._news.tell(test)
             await self._board.tell(test, over=True)
 
 

@@ -237,7 +237,7 @@ def of_dtmf(trunk: Trunk, traces: Iterable[Trace], ended: Ended, *, pressed: str
     ways = 'Set dtmf = "info" or "inband" for this trunk, or ask the carrier for telephone-event.'
     if trunk.dtmf is DtmfWay.RFC4733 and not _offers_events(rows):
         return _dtmf(Verdict.FAILED, "The answer has no telephone-event: no key can be sent by RFC 4733.", ways)
-    if not pressed:
+    if not pressed or not (ended.by_us or ended.played_to_end):
         return _dtmf(Verdict.SKIPPED, "The far end hung up before a key could be pressed.")
     if trunk.dtmf is DtmfWay.INFO:
         code = _info_answer(rows)

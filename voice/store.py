@@ -66,6 +66,26 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """`call` as it rings, held by `holder` under epoch 1. `message`: its own; None: `call.ref_id` is there already."""
+
+    call: Call
+    event: CallEvent
+    message: Message | None = None
+    deliveries: tuple[Delivery, ...] = ()
+
+
+class Inbox(Protocol):
+    async def receive(self, arrival: Arrival, holder: str, lease_s: float) -> bool:
+        """False: its message is gone. Harmless when repeated. Raises Unavailable."""
+        ...
+
+    async def missed(self, number: str) -> Sequence[str]:
+        """Call ids, the newest first. Raises Unavailable."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Once:
     """An idempotency record: `key` is scoped already (owner, method, path, key), `fingerprint` is of the body."""
 
@@ -209,6 +229,9 @@ class CallPage:
 class CallStore(Protocol):
     @property
     def seats(self) -> Seats: ...
+
+    @property
+    def inbox(self) -> Inbox: ...
 
     @property
     def scores(self) -> Scores: ...

@@ -12,6 +12,7 @@ from math import inf
 from messaging.clock import Clock, SystemClock
 from messaging.errors import IdempotencyMismatch
 from voice.calls import Call, Status
+from voice.inbox import MemoryInbox
 from voice.limits import MemorySeats
 from voice.messages import Message, Outcome, Recipient, Tally
 from voice.scores import MemoryScores
@@ -19,6 +20,7 @@ from voice.store import (
     ORPHAN_GRACE_S,
     Accepted,
     Applied,
+    Arrival,
     CallEvent,
     CallFilter,
     CallPage,
@@ -72,6 +74,12 @@ class MemoryCallStore:
         self._seen = dict.fromkeys(Lane, 0)
         self.scores = MemoryScores()
         self.seats = MemorySeats(self._now_s)
+        self.inbox = MemoryInbox(
+            lambda: {call_id: held.call for call_id, held in self._calls.items()},
+            lambda call: self._recipients[call.ref_id][call.recipient].outcome,
+            self._take_in,
+            self._now_s,
+        )
         self.outbox: dict[str, Delivery] = {}  # what the courier would send, by delivery_id
 
     # -- the API writes intent
@@ -359,8 +367,29 @@ class MemoryCallStore:
         self._post(successor.deliveries)
         await self._wake(ended.lane)
 
+    def _take_in(self, arrival: Arrival, holder: str, lease_s: float) -> bool:
+        call, message = arrival.call, arrival.message
+        if message is not None:
+            self._messages[message.ref_id] = message
+            self._recipients[message.ref_id] = [Recipient(call.recipient, call.from_number, call_ids=(call.call_id,))]
+            self._started.add(message.ref_id)
+        elif call.ref_id not in self._messages:
+            return False
+        else:
+            recipients = self._recipients[call.ref_id]
+            before = recipients[call.recipient]
+            recipients[call.recipient] = replace(before, call_ids=(*before.call_ids, call.call_id))
+        end_s = self._now_s() + lease_s
+        held = _Held(call, Lane.of(call.sandbox), 0.0, end_s, epoch=1, times_leased=1, holder=holder)
+        held.events.append(arrival.event)
+        self._calls[call.call_id] = held
+        self._post(arrival.deliveries)
+        return True
+
     def _settle(self, call: Call, outcome: Outcome) -> None:
         recipients = self._recipients[call.ref_id]
+        if recipients[call.recipient].outcome is Outcome.DELIVERED:
+            return  # what was heard stays heard
         recipients[call.recipient] = replace(recipients[call.recipient], outcome=outcome)
 
     def _post(self, deliveries: Sequence[Delivery]) -> None:

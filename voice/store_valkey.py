@@ -19,6 +19,7 @@ from messaging.outbox import OUTBOX_LUA, queue_keys
 from messaging.store import Script, unsure
 from voice.calls import Call
 from voice.codec import from_json, to_json
+from voice.inbox import MISSED_MOST, RING_BACK_S, ValkeyInbox, was_missed
 from voice.keys import Keys, id_range
 from voice.limits import ValkeySeats
 from voice.messages import Message, Outcome, Recipient, Tally
@@ -92,6 +93,7 @@ class ValkeyCallStore:
         self._scripts = {name: _script(name) for name in ("accept", "apply", "lease", "overdue", "extend")}
         self._scripts |= {name: _script(name) for name in ("release", "intend")}
         self.scores = ValkeyScores(redis, self._keys)
+        self.inbox = ValkeyInbox(redis, self._keys, _script("receive"), self._retention_ms + DAY_S * 1000)
         self.seats = ValkeySeats(redis, self._keys, _script("seat"))
 
     # -- the API writes intent
@@ -237,6 +239,7 @@ class ValkeyCallStore:
                 keys.seats(before.trunk_id or ""),
                 keys.score(after.trunk_id or "", hour_of(after.end_at or after.created_at)),
                 keys.bulk(owner, lane),
+                keys.missed(before.to_number),
             ],
             [
                 before.call_id,
@@ -263,6 +266,8 @@ class ValkeyCallStore:
                 *successor_args(successor, self._retention_ms + DAY_S * 1000),
                 json.dumps(scored) if (scored := marks(after)) else "",
                 SCORE_DAYS * DAY_S * 1000,
+                round(RING_BACK_S * 1000) if was_missed(after, outcome) else "",
+                MISSED_MOST,
                 *chain.from_iterable(delivery_args(call_id, delivery) for call_id, delivery in told),
             ],
         )

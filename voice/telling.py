@@ -14,7 +14,19 @@ from typing import Any
 from messaging import ids
 from messaging.clock import rfc3339
 from voice.call_object import UTC_ZONE, call_object, ninebits_body
-from voice.calls import Call, Dialed, Ending, Fact, IllegalMove, KeyPressed, NotDialed, Rang, WasAnswered, advance
+from voice.calls import (
+    Call,
+    CameIn,
+    Dialed,
+    Ending,
+    Fact,
+    IllegalMove,
+    KeyPressed,
+    NotDialed,
+    Rang,
+    WasAnswered,
+    advance,
+)
 from voice.messages import Callback, CallbackFormat, Message
 from voice.store import CallEvent, Delivery
 
@@ -24,6 +36,7 @@ ENDED = "call.ended"
 EVENT_TYPES: dict[type[Fact], str] = {
     Dialed: "call.dialing",
     NotDialed: QUEUED,
+    CameIn: "call.ringing",
     Rang: "call.ringing",
     WasAnswered: "call.answered",
     KeyPressed: "call.dtmf",
@@ -76,6 +89,7 @@ def as_accepted(call: Call) -> Call:
         from_number=call.from_number,
         created_at=call.created_at,
         sandbox=call.sandbox,
+        direction=call.direction,
         attempt=call.attempt,
         attempts_max=call.attempts_max,
         recipient=call.recipient,
@@ -104,16 +118,17 @@ def _body(call: Call, event: CallEvent, callback: Callback, zone: tzinfo) -> str
 
 
 def _kept_time(after: Call, fact: Fact) -> datetime:
-    kept = {Dialed: after.start_at, Rang: after.ring_at, WasAnswered: after.answer_at, Ending: after.end_at}
+    start, ring, answer, end = after.start_at, after.ring_at, after.answer_at, after.end_at
+    kept = {Dialed: start, CameIn: start, Rang: ring, WasAnswered: answer, Ending: end}
     return kept.get(type(fact)) or fact.at
 
 
 def _facts(fact: Fact) -> dict[str, Any]:
     """What cannot be seen from the call at its end, or may be another by then. The end itself stays in the call."""
     match fact:
-        case Dialed():
+        case Dialed() | CameIn():
             wire = {"trunk_id": fact.trunk_id, "wire_to": fact.wire_to, "wire_from": fact.wire_from}
-            more: dict[str, Any] = {"warnings": list(fact.warnings), "why": fact.why}
+            more: dict[str, Any] = {"warnings": list(getattr(fact, "warnings", ())), "why": fact.why}
             return wire | {name: said for name, said in more.items() if said}
         case Rang(early_media=True):
             return {"early_media": True}
@@ -138,6 +153,9 @@ def _fact(event: CallEvent, latest: Call) -> Fact:
                 tuple(said.get("warnings", ())),
                 said.get("why", ""),
             )
+        case "call.ringing" if "trunk_id" in said:
+            wire = (said["wire_to"], said["wire_from"])
+            return CameIn(event.at, said["trunk_id"], *wire, said.get("why", ""))
         case "call.ringing":
             return Rang(event.at, said.get("early_media", False))
         case "call.answered":

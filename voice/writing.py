@@ -69,7 +69,7 @@ class CallWriter:
     def take(
         self,
         fact: Fact,
-        outcome_of: Callable[[Call], Outcome] | None = None,
+        outcome_of: Callable[[Call], Outcome | None] | None = None,
         successor: Successor | None = None,
     ) -> bool:
         """The call moves now; the write follows. False when the fact does not fit the state.

@@ -28,13 +28,14 @@ NUMBER = "2348020000000"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    async with running(tmp_path_factory.mktemp("check")) as service:
+    # Allowed by name: that a new trunk brings its country with it is known a second later.
+    async with running(tmp_path_factory.mktemp("check"), TOCSIN_DIAL__ALLOW="ng") as service:
         yield service
 
 
-async def trunk(service: Service, trunk_id: str, port: int) -> None:
+async def trunk(service: Service, trunk_id: str, port: int, **changes: Any) -> None:
     """Disabled: one tests before enabling."""
-    said = {"id": trunk_id, "host": f"127.0.0.1:{port}", "caller_ids": ["2347080670000"], "enabled": False}
+    said = {"id": trunk_id, "host": f"127.0.0.1:{port}", "caller_ids": ["2347080670000"], "enabled": False} | changes
     async with service.client(LIVE_KEY) as http:
         assert (await http.post("/v1/trunks", json=said)).status_code == 201
 
@@ -61,6 +62,9 @@ async def test_a_carrier_that_does_not_take_keys_is_told_with_what_to_do(service
                 "trunk", "check", "no-keys", "--to", f"+{NUMBER}", "--json", **towards(service, LIVE_KEY)
             )
             [invite] = carrier.received("INVITE")
+    async with service.client(LIVE_KEY) as http:
+        feed = (await http.get("/v1/events")).json()["data"]
+    [event] = [one for one in feed if one["type"] == "trunk.tested" and one["trunk_id"] == "no-keys"]
     audit = [line for line in service.log if '"trunk.tested"' in line and "no-keys" in line]
 
     assert said.code == Exit.TRUNK_FAILURE, said
@@ -69,6 +73,8 @@ async def test_a_carrier_that_does_not_take_keys_is_told_with_what_to_do(service
     assert (said.json["to"], said.json["from"]) == (NUMBER, "2347080670000")
     assert invite.first.startswith(f"INVITE sip:{NUMBER}@127.0.0.1")
     assert len(audit) == 1
+    assert (event["data"]["verdict"], event["data"]["test_id"]) == ("failed", said.json["test_id"])
+    assert event["data"]["key_id"]
     assert NUMBER not in "".join(service.log)
 
 
@@ -80,6 +86,36 @@ async def test_silence_from_the_far_end_has_the_exit_code_of_silence(service: Se
     assert said.code == Exit.NO_AUDIO, said
     assert "✗ rtp" in said.out
     assert "NAT or a firewall" in said.out
+
+
+async def test_a_call_that_is_up_notices_nothing(service: Service, tmp_path: Path) -> None:
+    xml = sipp.beside_options(sipp.answers("[media_port]"))
+    words = "This message takes longer than the test of the trunk that it leaves by, and is heard to its end. " * 3
+    async with sipp.Sipp(xml, tmp_path, "-rtp_echo") as carrier:
+        await trunk(service, "one-line", carrier.port, channels=1, enabled=True)
+        async with service.client(LIVE_KEY) as http:
+
+            async def placed() -> str | None:
+                """As soon as the API knows of the trunk."""
+                order = {"to": NUMBER, "text": words, "trunk_id": "one-line"}
+                return (await http.post("/v1/calls", json=order)).headers.get("Location")
+
+            address = await until(placed, 10)
+            await until(lambda: carrier.received("ACK"), 30)
+            said = await tocsin("trunk", "check", "one-line", "--to", NUMBER, "--json", **towards(service, LIVE_KEY))
+
+            async def over() -> dict[str, Any] | None:
+                found: dict[str, Any] = (await http.get(address)).json()
+                return found if found["end_at"] else None
+
+            call = await until(over, 60)
+        dialogs = {invite.header("Call-ID") for invite in carrier.received("INVITE")}
+
+    assert said.code == Exit.OK, said
+    assert call is not None
+    assert (call["status"], call["played_to_end"]) == ("completed", True)
+    assert call["end_at"] > said.json["ended_at"], "the test was to be made while the call was up"
+    assert len(dialogs) == 2
 
 
 async def test_a_test_whose_dialer_is_killed_ends_by_itself_and_can_be_made_again(

@@ -42,13 +42,10 @@ class World:
         assert answer.status_code == 200, answer.text
 
     async def send(self, **more: Any) -> str:
-        """The id of a call, once it is accepted: the API may have to hear of its trunk first."""
-
-        async def accepted() -> str:
-            answer = await self.http.post("/v1/calls", json=SAID | more)
-            return str(answer.json()["call_id"]) if answer.status_code == 202 else ""
-
-        return await until(accepted, 10)
+        """The id of a call. A trunk that was made a moment ago is known."""
+        answer = await self.http.post("/v1/calls", json=SAID | more)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["call_id"])
 
     async def see(self, call_id: str, *statuses: str) -> dict[str, Any]:
         async def seen() -> dict[str, Any] | None:

@@ -95,6 +95,7 @@ class Caller:
     port: int
     rtp: Rtp
     number: str = "12025550100"
+    user: str = "caller"  # who calls
     call_id: str = ""
     to_tag: str = ""
     cseq: int = 1
@@ -127,7 +128,8 @@ class Caller:
         return (
             f"{method} {uri or f'sip:{self.number}@127.0.0.1'} SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch={branch};rport\r\n"
-            f"Max-Forwards: 70\r\nFrom: <sip:caller@127.0.0.1>;tag=mine\r\nTo: <sip:{self.number}@127.0.0.1>{tag}\r\n"
+            f"Max-Forwards: 70\r\nFrom: <sip:{self.user}@127.0.0.1>;tag=mine\r\n"
+            f"To: <sip:{self.number}@127.0.0.1>{tag}\r\n"
             f"Call-ID: {self.call_id}\r\nCSeq: {number} {method}\r\n"
             f"Contact: <sip:caller@127.0.0.1:{self.port}>\r\n"
             f"{headers}{content}Content-Length: {len(body)}\r\n\r\n{body}"

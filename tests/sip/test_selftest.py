@@ -298,6 +298,30 @@ async def test_over_tls_to_a_phone_that_speaks_everything_is_ok(tmp_path: Path) 
     assert tls.what.startswith("TLSv1.2; the certificate is for localhost")
 
 
+async def test_a_goodbye_that_takes_its_time_is_waited_for(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        place = Place(stack, tmp_path)
+        xml = sipp.answers_and_is_slow_to_end(await place.ear(), 1500)
+        test = await made(await place.carrier(sipp.beside_options(xml)), tmp_path)
+
+    assert test.verdict is Verdict.OK, told(test)
+    assert 1400 <= (test.steps[-1].ms or 0) < 1000 * SETTLE_S
+
+
+async def test_a_far_end_that_hangs_up_first_breaks_nothing(tmp_path: Path) -> None:
+    async with AsyncExitStack() as stack:
+        place = Place(stack, tmp_path)
+        xml = sipp.answers_and_hangs_up(await place.ear(), 1000)
+        # A Call-ID of its own begins with OPTIONS: the note of the INVITE's Contact stands in the way there.
+        test = await made(await place.carrier(xml), tmp_path)
+
+    verdicts = {step.name: step.verdict for step in test.steps}
+    assert verdicts[StepName.RTP] is Verdict.OK, told(test)
+    assert verdicts[StepName.DTMF] is Verdict.SKIPPED, told(test)
+    assert verdicts[StepName.BYE] is Verdict.OK, told(test)
+    assert test.steps[-1].what == "The far end hung up first, and got our 200."
+
+
 @pytest.mark.parametrize("way", DtmfWay)
 async def test_a_key_goes_the_way_that_the_trunk_says(tmp_path: Path, way: DtmfWay) -> None:
     async with AsyncExitStack() as stack:

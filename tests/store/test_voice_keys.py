@@ -7,7 +7,7 @@ from messaging.clock import SystemClock
 from sip.sandbox.faults import Chaos
 from tests.dialer_bench import SANDBOX, Bench, Spied
 from tests.valkey import TestValkey
-from tests.voice_values import HOOK, now
+from tests.voice_values import HOOK, a_missed_call, now
 from voice.chaos import ValkeyChaos
 from voice.presence import Presence
 from voice.selftest import TrunkTest
@@ -56,6 +56,7 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await ValkeyChaos(valkey.redis, valkey.blocking, valkey.prefix).declare(Chaos(busy_pct=1))
         await ValkeyTrunkShelf(valkey.redis, valkey.prefix).write(0, {"lagos-1": "{}"})
         await TollBook(ValkeyTrunkShelf(valkey.redis, valkey.prefix, SHELF)).set_allow("main.live", ("gb",))
+        await a_missed_call(store)
         tests = ValkeySelfTests(valkey.redis, valkey.blocking, valkey.prefix)
         await tests.ask(TrunkTest("test_1", "lagos-1", "main.live", "key_1", False, now()))
         await tests.tell_keys("test_1", "5")

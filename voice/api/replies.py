@@ -28,10 +28,11 @@ TRUNK_EVENTS: dict[str, str] = {
     "trunk.unregistered": "The registration was taken back, or the registrar does not answer.",
     "trunk.auth_rejected": "The registrar refused the login.",
     "trunk.channels_full": "Every channel is in use.",
+    "trunk.tested": "Somebody tested it, step by step.",
 }
 TrunkEventType = Literal[
     "trunk.up", "trunk.degraded", "trunk.down",
-    "trunk.registered", "trunk.unregistered", "trunk.auth_rejected", "trunk.channels_full",
+    "trunk.registered", "trunk.unregistered", "trunk.auth_rejected", "trunk.channels_full", "trunk.tested",
 ]  # fmt: skip
 
 
@@ -222,7 +223,7 @@ class TrunkEventOut(BaseModel):
     timestamp: str = Field(description="Since when it is so.")
     sequence: int = Field(description="Of this trunk.")
     trunk_id: str
-    data: dict[str, Any] = Field(description="The status of the trunk as it stood then.")
+    data: dict[str, Any] = Field(description="The status of the trunk as it stood then; of `trunk.tested`, the test.")
 
 
 class FeedOut(BaseModel):

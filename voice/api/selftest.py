@@ -30,7 +30,7 @@ from voice.api.parts import (
 from voice.api.reading import JSON, Body, read_body, typed
 from voice.api.selftest_models import SelfTestIn, SelfTestOut
 from voice.api.trunks import TrunkId, known_trunk
-from voice.orders import digits
+from voice.orders import Sender, digits
 from voice.selftest import WITHIN_S, Stage, TrunkTest, as_seen
 
 log = structlog.get_logger(__name__)
@@ -153,7 +153,7 @@ async def _ended(api: Api, test: TrunkTest, wait_s: float) -> TrunkTest:
 def _test(api: Api, principal: Principal, trunk: Trunk, wanted: SelfTestIn, new_id: str) -> TrunkTest:
     """Raises Invalid."""
     sandbox = is_test(principal)
-    to = _number(wanted.to, api.settings.account.region, real=not sandbox) if wanted.to else ""
+    to = _number(wanted.to, sender_of(api, principal)) if wanted.to else ""
     if sandbox and not to:
         to = CATCH_ALL
     return TrunkTest(
@@ -168,10 +168,11 @@ def _test(api: Api, principal: Principal, trunk: Trunk, wanted: SelfTestIn, new_
     )
 
 
-def _number(text: str, region: str | None, *, real: bool) -> str:
+def _number(text: str, sender: Sender) -> str:
+    """Read as the number of any call."""
     try:
-        number = normalise(text, region)
-        if real:
+        number = normalise(text, sender.region, home=() if sender.sandbox else sender.destinations.home_codes)
+        if not sender.sandbox:
             require_real(number)
     except NumberError as no:
         raise Invalid(no.detail, errors=(FieldError("#/to", no.code.lower(), no.detail),)) from no

@@ -376,7 +376,7 @@ def trunk_unregister(trunk_id: WhichTrunk, api_key: ApiKey, url: Url = DEFAULT_U
 
 @trunk.command("check")
 def trunk_check(
-    trunk_id: Annotated[str, typer.Argument(metavar="ID", help="As `tocsin trunk list` shows it.")],
+    trunk_id: WhichTrunk,
     api_key: ApiKey,
     url: Url = DEFAULT_URL,
     to: Annotated[str | None, typer.Option(help="A number to ring; the sandbox rings its own phone.")] = None,

@@ -1,11 +1,13 @@
 -- One fact about a call: compare (epoch, status, sequence), then state, event, deliveries and tally together.
 -- KEYS 1 call  2 events  3 message  4 recipients  5 due  6 valid  7 owners  8 owner of the call  9 owner of the message
 --      10 due hooks  11 wake of the hooks  12 calls  13 wake  14 seats of its trunk  15 score of its trunk  16 bulk
+--      17 missed calls to its number
 -- ARGV 1 call id  2 epoch  3 status before  4 sequence before  5 status after  6 sequence after  7 body after
 --      8 event id  9 event  10 recipient, from 0  11 outcome or ''  12 retention_ms  13 once_ms  14 prefix  15 owner
 --      16 life of a delivery, s  17 endings  18 what it counts there or ''  19 warnings of the audio, JSON, or ''
 --      20 lane  21 deliveries  22 successor: '' or id  23 body  24 event id  25 event  26 valid_ms  27 life_ms
---      28 its deliveries  29 marks for the score, JSON, or ''  30 their life, ms, then per delivery, its own last: id, event id, url, body, format, call id
+--      28 its deliveries  29 marks for the score, JSON, or ''  30 their life, ms  31 life of a missed call, ms, or ''
+--      32 how many of them are kept, then per delivery, its own last: id, event id, url, body, format, call id
 local id, before, after = ARGV[1], ARGV[3], ARGV[5]
 local is = redis.call('HMGET', KEYS[1], 'epoch', 'event', 'status', 'sequence', 'intent', 'valid', 'bulk')
 local intent = is[5] or ''
@@ -18,7 +20,7 @@ redis.call('HSET', KEYS[1], 'body', ARGV[7], 'status', after, 'sequence', ARGV[6
 redis.call('RPUSH', KEYS[2], ARGV[9])
 redis.call('PUBLISH', KEYS[2], ARGV[6])  -- for those who follow; losing it costs them a few seconds
 if before ~= 'queued' and (after == 'queued' or is_final(after)) then redis.call('ZREM', KEYS[14], id) end
-local at = 31
+local at = 33
 local now = now_ms()
 local function put_deliveries(count)
   for _ = 1, tonumber(count) do
@@ -47,6 +49,12 @@ if ARGV[29] ~= '' then
   redis.call('PEXPIRE', KEYS[15], ARGV[30])
 end
 if ARGV[18] ~= '' then redis.call('HINCRBY', ARGV[17], ARGV[18], 1) end  -- here, because a repeated write does not come this far
+
+if ARGV[31] ~= '' then  -- for whoever rings back
+  redis.call('ZADD', KEYS[17], now, id)
+  redis.call('ZREMRANGEBYRANK', KEYS[17], 0, -ARGV[32] - 1)
+  redis.call('PEXPIRE', KEYS[17], ARGV[31])
+end
 
 redis.call('ZREM', queue, id)
 redis.call('ZREM', KEYS[6], id)
@@ -77,6 +85,7 @@ if row then
     redis.call('LSET', KEYS[4], ARGV[10], cjson.encode(recipient))
     return {'done', intent}
   end
+  if recipient[2] == 'delivered' then return {'done', intent} end  -- what was heard stays heard
   redis.call('HINCRBY', KEYS[3], 'n:' .. recipient[2], -1)
   redis.call('HINCRBY', KEYS[3], 'n:' .. ARGV[11], 1)
   recipient[2] = ARGV[11]

@@ -1,6 +1,7 @@
 """A self-test's verdict, and the dialer's side of it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -16,8 +17,11 @@ from tests.until import until
 from voice.selftest import GONE, NOBODY, Stage, Step, StepName, TrunkTest, Verdict, as_seen
 from voice.selftest_board import MemorySelfTests
 from voice.selftest_desk import STOPPED, SelfTestDesk
+from voice.selftest_news import SelfTestNews
 from voice.selftest_run import Bench
 from voice.trunk_entry import AdminState, Entry, ManagedBy
+from voice.trunk_news import Told
+from voice.trunk_record import MemoryTrunkRecord
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 ASKED = TrunkTest("test_1", "lagos-1", "main.live", "key_1", False, NOW, "2348020000000", "2347080670000")
@@ -140,6 +144,22 @@ async def test_what_must_not_be_tested_is_not_and_says_why(
     assert test.verdict is Verdict.FAILED
     assert words in test.summary
     assert {one.verdict for one in test.steps} == {Verdict.SKIPPED}
+
+
+async def test_who_tested_a_trunk_and_what_came_of_it_is_an_event_of_the_account() -> None:
+    board, record = MemorySelfTests(), MemoryTrunkRecord()
+    before = Told(version=7, sequence=3)
+    await record.tell(TRUNK.id, Told(), before, "main.live")
+    await board.ask(ASKED)
+    async with desk(board, news=SelfTestNews(record, "https://example.com/hook")):
+        test = await _finished(board)
+    [event] = (await record.feed("main.live", "0-0", 10)).events
+    [posted] = record.deliveries
+
+    assert (event["type"], event["sequence"], event["trunk_id"]) == ("trunk.tested", 4, "lagos-1")
+    assert event["data"] == {"trunk_id": "lagos-1", "sequence": 4, "key_id": "key_1", **test.as_object()}
+    assert (posted.url, json.loads(posted.body)["type"]) == ("https://example.com/hook", "trunk.tested")
+    assert await record.told(TRUNK.id) == replace(before, version=8, sequence=4)
 
 
 async def test_the_guard_is_not_asked_when_no_phone_is_rung() -> None:

@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from voice.api.replies import TRUNK_EVENTS, TrunkEventType
+from voice.selftest_news import TESTED
 from voice.trunk_news import BURST, BURST_S, HOLD_S, TYPES, Told, is_news, standing, tell, words_of
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -123,4 +124,4 @@ def test_an_operators_pause_changes_nothing_that_was_told() -> None:
 
 
 def test_the_description_knows_every_type() -> None:
-    assert set(TYPES) == set(TRUNK_EVENTS) == set(get_args(TrunkEventType))
+    assert {*TYPES, TESTED} == set(TRUNK_EVENTS) == set(get_args(TrunkEventType))
