@@ -27,9 +27,9 @@ from tests.acceptance.outcome_rows import CAUSES, Row, rows
 from tests.service import LIVE_KEY, Service, descendants, running
 from tests.until import time_passes, until
 
-pytestmark = [pytest.mark.sip, pytest.mark.peer, pytest.mark.timeout(240)]
-
 EVERY_CODE = bool(os.environ.get("EVERY_CODE"))
+pytestmark = [pytest.mark.sip, pytest.mark.peer, pytest.mark.timeout(900 if EVERY_CODE else 300)]
+
 TEXT = "One."
 NUMBER = "2347080670000"
 LOOK_EVERY_S = 0.5
