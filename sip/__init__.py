@@ -22,6 +22,7 @@ reception.py  calls that come in    inbound.py  which of them may ring (pure)
 doorkeeper.py strangers kept out by the kernel
 engine.py     PJSIP. It and its parts alone import pjsua2: pjcall.py, pjsound.py, pjendpoint.py, pjproblem.py
 pjsettings.py, selfcheck.py  its settings; may it dial?
+mediadoor.py  whose sound a call takes: a filter in the kernel
 tls.py        whom we believe, why we do not      streams.py    did an INVITE have a connection to leave by? (pure)
 messages.py   what a SIP message says (pure)    logins.py   how often a peer asks for a login (pure)
 quality.py  the E-model (pure)    recording.py  two sides, one WAV

@@ -56,18 +56,10 @@ class Doorkeeper:
 
     def stand(self) -> str:
         """From now on. Why not, in words; empty when it does."""
-        door = _bound_to(self._port, socket.SOCK_DGRAM if self._datagrams else socket.SOCK_STREAM)
+        door = bound_to(self._port, socket.SOCK_DGRAM if self._datagrams else socket.SOCK_STREAM)
         if door is None:
             return "its socket was not found"
-        code = program([*self._always, *self._learnt], datagrams=self._datagrams)
-        room = ctypes.create_string_buffer(code, len(code))
-        try:
-            with door:
-                rules = struct.pack("HP", len(code) // 8, ctypes.addressof(room))
-                door.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, rules)
-        except OSError as error:
-            return error.strerror or type(error).__name__
-        return ""
+        return attach(door, program([*self._always, *self._learnt], datagrams=self._datagrams))
 
     def learn(self, peer: str) -> None:
         """A request of ours went to this "host:port": what it asks us is heard."""
@@ -83,6 +75,18 @@ class Doorkeeper:
             self.stand()
 
 
+def attach(door: socket.socket, code: bytes) -> str:
+    """From now on the kernel asks `code` about each packet; closes this handle. Why not, in words, if so."""
+    room = ctypes.create_string_buffer(code, len(code))
+    try:
+        with door:
+            rules = struct.pack("HP", len(code) // 8, ctypes.addressof(room))
+            door.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, rules)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
+
+
 def _network(text: str) -> IPv4Network | None:
     """None: a name, or IPv6, which our sockets do not speak."""
     try:
@@ -92,7 +96,7 @@ def _network(text: str) -> IPv4Network | None:
     return network if isinstance(network, IPv4Network) else None
 
 
-def _bound_to(port: int, kind: int) -> socket.socket | None:
+def bound_to(port: int, kind: int) -> socket.socket | None:
     """A second handle on the library's own socket, which it does not give away."""
     for fd in map(int, os.listdir("/proc/self/fd") if Path("/proc/self/fd").is_dir() else ()):
         try:

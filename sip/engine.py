@@ -8,6 +8,7 @@ What is to be done with a call is decided in sip/exchange.py; no object of the l
 
 import gc
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import Any
 
 import pjsua2 as pj
 
-from sip import pjsettings, selfcheck
+from sip import mediadoor, pjsettings, selfcheck
 from sip.commands import Dial
 from sip.doorkeeper import Doorkeeper
 from sip.events import Ready
@@ -301,6 +302,19 @@ class Engine:
         """Wire what is said and heard, after the answer and after each re-INVITE: a call has a new port then."""
         call = self._calls.get(call_id)
         return None if call is None else attempt(lambda: self._sound.connect(call, record))
+
+    def shut_out(self, call_id: str, peer: str) -> None:
+        """Sound of the call from its own peer only; `peer`: "address:port" that answered."""
+        call = self._calls.get(call_id)
+        if call is not None:
+            attempt(lambda: self._shut_out(call, peer))
+
+    def _shut_out(self, call: Call, peer: str) -> None:
+        ours, theirs = call.getMedTransportInfo(0).localRtpName, call.getStreamInfo(0).remoteRtpAddress
+        known = mediadoor.networks([theirs, peer, *self._setup.trunk.inbound.acl])
+        why_not = mediadoor.admit(int(ours.rpartition(":")[2]), known) if known else "nobody is known"
+        if why_not:
+            sys.stderr.write(f"media of strangers is not shut out: {why_not}\n")
 
     def speak(self, call_id: str, audio: str) -> Problem | None:
         """Play a file from its beginning; what plays now stops."""

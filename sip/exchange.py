@@ -364,6 +364,7 @@ class Exchange:
     def _wire(self, leg: Leg, now: float) -> None:
         if leg.rewire:
             leg.rewire = False
+            self._engine.shut_out(leg.dial.call_id, leg.peer)
             problem = self._engine.connect(leg.dial.call_id, leg.dial.record)
             if problem is not None:
                 leg.error = str(problem)

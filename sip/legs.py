@@ -131,6 +131,7 @@ class Leg:
     encrypted: bool = False  # the answer takes up SRTP
     unsent: bool = False  # the INVITE that PJSIP reported never had a connection to leave by
     final: Answer | None = None  # to the INVITE, as seen on the wire
+    peer: str = ""  # "address:port" that answers for the trunk
     challenge: Answer | None = None  # the last one: the peer asks for a login
     byes: int = 0
     bye_sent: bool = False  # the BYE was ours; the library sends one by itself to an answer that it cannot use
@@ -192,6 +193,7 @@ class Leg:
             self.invited = True
         elif seen.code >= 100:
             self.reached(Phase.TRYING)
+            self.peer = seen.peer
             if seen.code in (401, 407):
                 self.challenge = read_answer(seen.text)
             elif seen.code >= 200:

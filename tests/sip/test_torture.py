@@ -1,6 +1,6 @@
 """Bad SIP and bad RTP against line processes with calls up: from a stranger nothing happens, from the trunk little.
 
-`TOCSIN_FUZZ` says how many datagrams of each kind: 10000 is the whole of it, and the default a twentieth.
+`FUZZ` says how many datagrams of each kind: 10000 is the whole of it, and the default a twentieth.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ from tests.sip.mutation import Mutator, rtp_seeds, torture
 from tests.sip.sounds import sound, warble
 from tests.until import until
 
-MANY = int(os.environ.get("TOCSIN_FUZZ", "500"))
+MANY = int(os.environ.get("FUZZ", "500"))
 pytestmark = [
     pytest.mark.sip,
     pytest.mark.peer,
