@@ -109,7 +109,7 @@ class ResumedOut(BaseModel):
 class RateIn(Shape):
     """One row of a price list."""
 
-    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
+    model_config = ConfigDict(extra="forbid")  # unknown members are noticed by name, but not inside of lists
 
     prefix: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,14}$")]
     per_minute: Money

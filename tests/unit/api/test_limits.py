@@ -149,6 +149,7 @@ async def test_the_settings_hold_for_live_keys_alone(door: Door) -> None:
         ("/v1/limits", {"keys": {"key_1": {"open_calls": -1}}}, "#/open_calls"),
         ("/v1/rates", {"currency": "eur", "data": []}, "#/currency"),
         ("/v1/rates", {"currency": "EUR", "data": [{"prefix": "44", "per_minute": "x"}]}, "#/data/0/per_minute"),
+        ("/v1/rates", {"currency": "EUR", "data": [{"prefix": "44", "per_minute": "1", "fee": "1"}]}, "#/data/0/fee"),
         ("/v1/rates", {"currency": "EUR", "data": [{"prefix": "44", "per_minute": "1", "increment": "0/1"}]}, "#/data"),
     ],
 )
