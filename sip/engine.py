@@ -342,8 +342,19 @@ class Engine:
             case DtmfWay.INBAND:
                 return attempt(lambda: self._sound.press(call, digits))
 
+    def overhear(self, call_id: str) -> Problem | None:
+        """Have what the network says before the answer in `heard`; again whenever the media is new."""
+        call = self._calls.get(call_id)
+        return None if call is None else attempt(lambda: self._sound.tap(call))
+
+    def stop_overhearing(self, call_id: str) -> None:
+        """It was answered."""
+        call = self._calls.get(call_id)
+        if call is not None:
+            self._sound.untap(call)
+
     def heard(self, call_id: str) -> Iterator[bytes]:
-        """What was heard since the last time, PCM16 at 8 kHz; only where the trunk's keys are in the sound."""
+        """What was heard since the last time, PCM16 at 8 kHz; early media, and keys in the sound."""
         call = self._calls.get(call_id)
         while call is not None and call.tap is not None and call.tap.frames:
             yield call.tap.frames.popleft()
