@@ -311,7 +311,7 @@ class Engine:
 
     def _shut_out(self, call: Call, peer: str) -> None:
         ours, theirs = call.getMedTransportInfo(0).localRtpName, call.getStreamInfo(0).remoteRtpAddress
-        known = mediadoor.networks([theirs, peer, *self._setup.trunk.inbound.acl])
+        known = mediadoor.networks([theirs, peer, *self._setup.trunk.rtp.sources])
         why_not = mediadoor.admit(int(ours.rpartition(":")[2]), known) if known else "nobody is known"
         if why_not:
             sys.stderr.write(f"media of strangers is not shut out: {why_not}\n")

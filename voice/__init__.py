@@ -11,6 +11,7 @@ store.py      CallStore port    store_memory.py  its twin in memory
 store_valkey.py store_reading.py keys.py rows.py lua/           the real one
 codec.py      a value <-> its JSON                              writing.py   facts to the store, in order, repeated
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
+desk.py       what a dispatch works with
 ringing_back.py calls that come in: who missed a message hears it           inbox.py     how the store takes them
 invite.py     what goes on the wire (pure)                      trunks.py    a trunk of this dialer: pace, breaker
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state

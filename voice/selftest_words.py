@@ -151,7 +151,8 @@ def of_rtp(ended: Ended, tone_ms: int, *, spoke: bool) -> Step:
     if rtp.received_packets == 0:
         fix = (
             "NAT or a firewall is in the way of RTP: set public_address of the trunk, open its rtp.ports for UDP in "
-            "both directions, and switch SIP ALG off in the router."
+            "both directions, and switch SIP ALG off in the router. Sound from a machine that neither SDP nor "
+            "signalling names is not taken: name its network in rtp.from of the trunk."
         )
         return Step(name, Verdict.FAILED, f"Nothing comes back: {counted}.", fix)
     if ended.by_us and rtp.sent_packets * PACKET_MS < LEFT_SHARE * tone_ms:
