@@ -202,7 +202,7 @@ class Trunk:
     public_address: str | None = None
     session_expires_s: int = 90
     headers: tuple[tuple[str, str], ...] = ()
-    weight: int = 100  # among trunks of one priority: the share of calls
+    weight: int = 100  # among trunks of one priority: the share of calls; 0: after those, by price
     outbound_proxy: str = ""  # host or host:port; every request goes there first
     register: Register = Register()
     tls: Tls = Tls()
@@ -217,7 +217,7 @@ class Trunk:
     timers: Timers = Timers()
     schedule: tuple[Opening, ...] = ()  # empty: always
     prefixes: tuple[str, ...] = ()  # international digits; empty: every number
-    price: str = "0"  # decimal, per minute, for choosing the cheaper one
+    price: str = "0"  # decimal, per minute; of trunks of weight 0 the cheaper one comes first
     daily_amount: str = ""  # decimal; empty: no limit
     max_rate: str = ""  # decimal per minute; dearer destinations do not leave here
     tags: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ toll_book.py  the rules of each account, for all processes    toll_guard.py  may
 trunks_now.py the trunks as they are, for who only looks
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
 simulating.py which way a call would take (pure)
-health.py     is a trunk there: N misses, M answers
+health.py     is a trunk there: N misses, M answers             obstacles.py  what is in the way, in words (pure)
 scoreboard.py how good a trunk is (pure)    scores.py  its marks, by the hour
 trunk_status.py the status of a trunk (pure)
 trunk_watch.py  tells what changed of it, once for all dialers    trunk_news.py  what is told, and when (pure)

@@ -2,7 +2,8 @@
 
 One function serves the dialer and `POST /v1/routes/simulate`, so what is shown is what happens. Order of those that can
 carry the call: longest prefix, then the trunk's priority (a lower number first), then the draw by weight, which the
-call's own id decides: the same call draws the same trunk in every process and in every simulation.
+call's own id decides: the same call draws the same trunk in every process and in every simulation. Trunks of weight 0
+take no part in the draw: they come after it, the cheapest first.
 """
 
 import hashlib
@@ -131,7 +132,7 @@ def because(found: Sequence[Candidate], tried: Sequence[str] = ()) -> str:
         return f"{after}the only one that can"
     if len(first.prefix) > max(len(one.prefix) for one in others):
         return f"{after}longest prefix {first.prefix}"
-    return f"{after}first of {1 + len(others)} by priority and weight"
+    return f"{after}first of {1 + len(others)} by priority, weight and price"
 
 
 def _candidate(state: TrunkState, wanted: Wanted, now: datetime) -> Candidate:
@@ -208,15 +209,14 @@ def _too_dear(trunk: Trunk, wanted: Wanted) -> bool:
     return any(Decimal(trunk.price) > limit for limit in limits)
 
 
-def _order(candidate: Candidate, trunk: Trunk, draw: str) -> tuple[int, int, float, str]:
-    return -len(candidate.prefix), trunk.priority, _drawn(draw, trunk), trunk.id
+def _order(candidate: Candidate, trunk: Trunk, draw: str) -> tuple[int, int, float, Decimal, str]:
+    return -len(candidate.prefix), trunk.priority, _drawn(draw, trunk), Decimal(trunk.price), trunk.id
 
 
 def _drawn(draw: str, trunk: Trunk) -> float:
     """Weighted rendezvous: each trunk is first for its share of the draws, whichever others there are.
 
-    A trunk of weight 0 comes last of its priority. Two trunks of the same priority, weight and draw: the cheaper first
-    is what `priority` is for.
+    A trunk of weight 0 comes last of its priority; several of them are equal here, and their price decides.
     """
     if trunk.weight <= 0:
         return math.inf

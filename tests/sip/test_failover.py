@@ -102,8 +102,8 @@ async def test_503_at_the_first_rings_once_at_the_second(carriers: Carriers, ear
         ("completed", "b", 2, 1),
     ]
     assert [call_object(call)["route"] for call in calls] == [
-        {"trunk": "a", "hop": 1, "why": "first of 3 by priority and weight"},
-        {"trunk": "b", "hop": 2, "why": "after a: first of 2 by priority and weight"},
+        {"trunk": "a", "hop": 1, "why": "first of 3 by priority, weight and price"},
+        {"trunk": "b", "hop": 2, "why": "after a: first of 2 by priority, weight and price"},
     ]
     for call in calls:
         assert [event.type for event in await carriers.store.events(call.call_id)].count("call.ended") == 1

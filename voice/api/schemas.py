@@ -49,7 +49,7 @@ def _moment(value: object) -> datetime:
     return moment
 
 
-def _whole(value: object) -> object:
+def whole(value: object) -> object:
     """2.0 is an integer to JSON Schema, so it is one here."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -85,9 +85,9 @@ def said(words: str) -> WrapValidator:
     return WrapValidator(check)
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
-RingTimeout = Annotated[int, Field(ge=5, le=300), BeforeValidator(_whole)]
-MaxDuration = Annotated[int, Field(ge=5, le=3600), BeforeValidator(_whole)]
+Whole = Annotated[int, BeforeValidator(whole)]
+RingTimeout = Annotated[int, Field(ge=5, le=300), BeforeValidator(whole)]
+MaxDuration = Annotated[int, Field(ge=5, le=3600), BeforeValidator(whole)]
 Number = Annotated[
     str,
     StringConstraints(min_length=1, max_length=40),
@@ -347,7 +347,7 @@ class TestCallIn(Shape):
     trunk_id: TrunkId | None = None
 
 
-Share = Annotated[int, Field(ge=0, le=100), BeforeValidator(_whole)]
+Share = Annotated[int, Field(ge=0, le=100), BeforeValidator(whole)]
 
 
 class ChaosIn(Shape):
@@ -361,7 +361,7 @@ class ChaosIn(Shape):
     wrong_codec_pct: Share = Field(default=0, description="So many are answered with a codec that was not offered.")
     loss_pct: Whole = Field(default=0, ge=0, le=LOSS_MOST_PCT, description="Of the sound of each call, both ways.")
     delay_ms: Whole = Field(default=0, ge=0, le=DELAY_MOST_MS, description="Before anything but 100 Trying.")
-    seed: Annotated[int, Field(ge=0, le=SEED_MOST), BeforeValidator(_whole)] | None = Field(
+    seed: Annotated[int, Field(ge=0, le=SEED_MOST), BeforeValidator(whole)] | None = Field(
         default=None, description="The same order of good and bad calls each time."
     )
 

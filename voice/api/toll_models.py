@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from voice.api.schemas import Shape, Whole
+from voice.api.schemas import Shape, whole
 from voice.destinations import ENTRIES_MOST
-from voice.tariffs import ROWS_MOST
 
 COUNT_MOST = 1_000_000_000  # of anything in a day; more is a slip of the pen
 KEYS_MOST = 1000  # with limits of their own
+ROWS_MOST = 2000  # of a price list in one request: so many fit into the body that we read; a file may have more
 
 Entry = Annotated[
     str,
@@ -40,7 +40,7 @@ Money = Annotated[
     StringConstraints(pattern=r"^[0-9]{1,9}(\.[0-9]{1,6})?$"),
     Field(description="Decimal, in the currency of the price list.", examples=["25.00"]),
 ]
-Count = Annotated[Whole, Field(ge=0, le=COUNT_MOST)]
+Count = Annotated[int, Field(ge=0, le=COUNT_MOST), BeforeValidator(whole)]
 
 
 class CapsIn(Shape):
@@ -51,14 +51,14 @@ class CapsIn(Shape):
     calls_per_day: Count | None = Field(default=None, description="Accepted calls.")
     minutes_per_day: Count | None = Field(default=None, description="Billed; calls in flight count at their longest.")
     amount_per_day: Money | None = None
-    calls_per_second: Annotated[Whole, Field(ge=1, le=10_000)] | None = Field(
+    calls_per_second: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(whole)] | None = Field(
         default=None, description="Accepted in any second; more is refused, not queued."
     )
     open_calls: Count | None = Field(default=None, description="Accepted and not ended.")
-    calls_per_number_per_hour: Annotated[Whole, Field(ge=0, le=1000)] | None = Field(
+    calls_per_number_per_hour: Annotated[int, Field(ge=0, le=1000), BeforeValidator(whole)] | None = Field(
         default=None, description="To one number, all keys of the account together."
     )
-    max_duration_s: Annotated[Whole, Field(ge=1, le=7200)] | None = Field(
+    max_duration_s: Annotated[int, Field(ge=1, le=7200), BeforeValidator(whole)] | None = Field(
         default=None, description="Of the answered call."
     )
 
@@ -70,7 +70,10 @@ class LimitsIn(CapsIn):
         default_factory=dict,
         max_length=KEYS_MOST,
         description="By key id: the same members, for that key.",
-        json_schema_extra={"additionalProperties": {"$ref": "#/components/schemas/CapsIn"}},
+        json_schema_extra={
+            "additionalProperties": {"$ref": "#/components/schemas/CapsIn"},
+            "propertyNames": {"pattern": "^key_[0-9A-Za-z_]{1,60}$"},
+        },
     )
 
 
@@ -106,21 +109,31 @@ class ResumedOut(BaseModel):
     resumed: bool = Field(description="false: it was not suspended.")
 
 
+Price = Annotated[
+    str,
+    StringConstraints(pattern=r"^(10000(\.0{1,6})?|[0-9]{1,4}(\.[0-9]{1,6})?)$"),
+    Field(description="Decimal, at most 10000, in the currency of the list.", examples=["0.085"]),
+]
+_SECONDS = "([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)"
+
+
 class RateIn(Shape):
     """One row of a price list."""
 
     model_config = ConfigDict(extra="forbid")  # unknown members are noticed by name, but not inside of lists
 
     prefix: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,14}$")]
-    per_minute: Money
-    increment: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}/[0-9]{1,4}$")] = Field(
-        default="1/1", description="Seconds billed at least, and the step from there.", examples=["60/60"]
+    per_minute: Price
+    increment: Annotated[str, StringConstraints(pattern=f"^{_SECONDS}/{_SECONDS}$")] = Field(
+        default="1/1",
+        description="Seconds billed at least, and the step from there; each 1 to 3600.",
+        examples=["60/60"],
     )
-    connect_fee: Money = "0"
+    connect_fee: Price = "0"
 
 
 class RatesIn(Shape):
-    """PUT /v1/rates: the whole list."""
+    """PUT /v1/rates: the whole list. A longer one comes from a file: `TOCSIN_DIAL__RATES`."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 

@@ -234,6 +234,7 @@ class TargetOut(BaseModel):
     code: int | None
     rtt_ms: int | None
     misses: int
+    why: str | None = Field(default=None, description="Of the latest ping, when nothing came back.")
 
 
 class PingsOut(BaseModel):

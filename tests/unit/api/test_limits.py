@@ -6,6 +6,7 @@ import pytest
 
 from tests.api_door import LIVE_KEY, PLAIN_KEY, Door, bearer
 from voice.alerts import MemoryOutbox, Suspender
+from voice.api.toll_models import ROWS_MOST
 
 LIVE = bearer(LIVE_KEY)
 CALL = {"to": "14155552671", "text": "Hello"}
@@ -150,7 +151,13 @@ async def test_the_settings_hold_for_live_keys_alone(door: Door) -> None:
         ("/v1/rates", {"currency": "eur", "data": []}, "#/currency"),
         ("/v1/rates", {"currency": "EUR", "data": [{"prefix": "44", "per_minute": "x"}]}, "#/data/0/per_minute"),
         ("/v1/rates", {"currency": "EUR", "data": [{"prefix": "44", "per_minute": "1", "fee": "1"}]}, "#/data/0/fee"),
-        ("/v1/rates", {"currency": "EUR", "data": [{"prefix": "44", "per_minute": "1", "increment": "0/1"}]}, "#/data"),
+        (
+            "/v1/rates",
+            {"currency": "EUR", "data": [{"prefix": "44", "per_minute": "1", "increment": "0/1"}]},
+            "#/data/0/increment",
+        ),
+        ("/v1/rates", {"currency": "EUR", "data": [{"prefix": "44", "per_minute": "10001"}]}, "#/data/0/per_minute"),
+        ("/v1/rates", {"currency": "EUR", "data": [{"prefix": "44", "per_minute": "1"}] * 2}, "#/data"),
     ],
 )
 async def test_rules_that_make_no_sense_are_refused(door: Door, path: str, body: dict[str, Any], pointer: str) -> None:
@@ -158,6 +165,15 @@ async def test_rules_that_make_no_sense_are_refused(door: Door, path: str, body:
 
     assert refused.status_code == 422
     assert refused.json()["errors"][0]["pointer"] == pointer
+
+
+async def test_the_longest_price_list_fits_into_the_longest_body(door: Door) -> None:
+    row = {"per_minute": "9999.123456", "increment": "3600/3600", "connect_fee": "9999.123456"}
+    rows = [{"prefix": f"{10**14 + n}", **row} for n in range(ROWS_MOST + 1)]
+    taken = await door.client.put("/v1/rates", json={"currency": "EUR", "data": rows[:-1]}, headers=LIVE)
+    above = await door.client.put("/v1/rates", json={"currency": "EUR", "data": rows}, headers=LIVE)
+
+    assert (taken.status_code, above.status_code) == (200, 422)
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,22 @@ def test_calls_are_shared_by_weight() -> None:
     assert 0.72 < first["a"] / 4000 < 0.78  # 0.75; five standard deviations are 0.034
 
 
+def test_without_shares_the_cheapest_comes_first_and_shares_come_before_it() -> None:
+    states = [
+        TrunkState(trunk("a", weight=0, price="0.030")),
+        TrunkState(trunk("b", weight=0, price="0.0125")),
+        TrunkState(trunk("c", weight=0, price="0.100")),
+        TrunkState(trunk("d", weight=1, price="9")),
+        TrunkState(trunk("e", weight=0, price="0", priority=2)),
+    ]
+    for n in range(50):
+        found = candidates(states, replace(CALL, draw=f"call_{n}"), NOW)
+        assert [one.trunk_id for one in found] == ["d", "b", "a", "c", "e"]
+
+    away = candidates([*states[:1], replace(states[1], free=0), states[2]], CALL, NOW)
+    assert [one.trunk_id for one in away if one.skip is None] == ["a", "c"]
+
+
 def test_a_trunk_that_goes_away_moves_only_its_own_calls() -> None:
     states = [TrunkState(trunk(name)) for name in "abc"]
     for n in range(200):
@@ -137,7 +153,8 @@ STATES = st.lists(
             trunk,
             st.sampled_from("abcdef"),
             priority=st.integers(1, 3),
-            weight=st.integers(0, 200),
+            weight=st.sampled_from([0, 0, 1, 100, 200]),
+            price=st.sampled_from(["0", "0.0125", "0.1"]),
             prefixes=st.lists(st.sampled_from(["1", "23", "234", "44", "9"]), max_size=3).map(tuple),
         ),
         why_down=st.sampled_from(["", "silent"]),

@@ -64,13 +64,17 @@ def test_shares_are_those_of_the_weights() -> None:
 @pytest.fixture
 async def lines() -> AsyncIterator[dict[str, tuple[Trunk, Spied]]]:
     made = {
-        name: (replace(SANDBOX, id=name, weight=weight, priority=priority, prefixes=prefixes), Spied(speed=200.0))
-        for name, weight, priority, prefixes in [
-            ("a", 100, 1, ()),
-            ("b", 300, 1, ()),
-            ("c", 100, 2, ("1202",)),
-            ("d", 100, 1, ("1202555", "234")),
-            ("e", 100, 1, ("12025552",)),
+        name: (
+            replace(SANDBOX, id=name, weight=weight, priority=priority, prefixes=prefixes, price=price),
+            Spied(speed=200.0),
+        )
+        for name, weight, priority, prefixes, price in [
+            ("a", 100, 1, (), "1"),
+            ("b", 300, 1, (), "2"),
+            ("c", 100, 2, ("1202",), "0"),
+            ("d", 100, 1, ("1202555", "234"), "0"),
+            ("e", 0, 1, ("12025552",), "0.01"),
+            ("f", 0, 1, ("12025552",), "0.02"),
         ]
     }
     yield made
