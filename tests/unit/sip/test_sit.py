@@ -115,7 +115,11 @@ def test_two_lost_packets_in_each_tone_do_no_harm(pitches: str, lengths: str, me
     assert heard(samples) == [means]
 
 
-@pytest.mark.parametrize(("pitches", "lengths", "means"), NAMED)
+def test_where_only_lengths_tell_a_dead_number_from_a_full_network_both_tones_have_to() -> None:
+    assert heard(around(signal("LL", "SL"))) == heard(around(signal("LL", "LS"))) == []
+
+
+@pytest.mark.parametrize(("pitches", "lengths", "means"), [one for one in NAMED if one[:2] != ("LL", "LL")])
 def test_the_first_tone_may_have_begun_before_anybody_listened(pitches: str, lengths: str, means: Sit) -> None:
     assert heard(around(signal(pitches, lengths)[8 * 130 :])) == [means]
 
