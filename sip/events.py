@@ -223,7 +223,7 @@ class Ended:
     rtp: RtpStats = field(default_factory=RtpStats)
     recording: str | None = None
     error: str | None = None  # our own stack's words, when it failed
-    sit: Sit | None = None  # the network's announcement tone before an answer, the last one
+    sit: Sit | None = None  # the network's announcement tone before an answer, the one heard most
 
 
 LineEvent = Dialling | Ringing | Answered | Speaking | Played | Digit | Trace | Ended

@@ -121,7 +121,7 @@ class Leg:
     ear: InBand | None = None  # where they are to be found in the sound
     early_ear: SitEar | None = None  # for what the network says before the answer
     rewire_early: bool = False  # its sound is new
-    sit: Sit | None = None
+    sits: list[Sit] = field(default_factory=list)  # that it heard
     played_ms: int = 0
     audio_ms: int = 0
     repeats: int = 0
@@ -375,7 +375,7 @@ class Leg:
             error=self.error,
             reason_header=self.reason_header,
             q850=self.q850,
-            sit=self.sit,
+            sit=max(self.sits, key=self.sits.count, default=None),  # a torn one is outvoted
         )
         if told is None:
             return facts

@@ -25,5 +25,5 @@ def overhear(engine: Engine, leg: Leg) -> bool:
     if leg.early_ear is not None:
         for pcm in engine.heard(call_id):
             for found in leg.early_ear.hear(pcm):
-                leg.sit = found
+                leg.sits.append(found)
     return True

@@ -24,18 +24,19 @@ _OUT_OF_TUNE = 0.0165  # 1.5 %, and what an estimate in noise may add; 1400 Hz s
 _FAINT = _BLOCK * 100.0**2  # energy of a block below which nobody listens: about -50 dBFS, as for keys
 _SHARE = 0.55  # of a block's energy that one tone has to hold: in speech this never lasts
 _STEADY = 0.8  # how far the blocks of one tone have to agree on its pitch: 1 is a perfect sine
-_DROP_BLOCKS = 5  # a lost packet (20 ms) and its edges do not end a tone
+_DROP_BLOCKS = 10  # two lost packets (40 ms) and their edges do not end a tone
 _GAP_BLOCKS = 10  # silence between tones: E.180 allows 30 ms
 _TONE_MS = 100.0  # shorter is no tone: the first may have begun before anybody listened
 _LONGEST_MS = 460.0  # 380 ms and 20 %
 _THIRD_MS = 295.0  # 380 ms less 20 %, and a block at either end
 _SHORT_BELOW = 0.86  # of the third tone, which is the ruler: short is 274/380 = 0.72 of it, long as long
 
-# first and second: high? -> second short? -> first short?, meaning. The first may be cut off, so the second decides.
-_MEANS: dict[tuple[bool, bool, bool], tuple[bool, Sit]] = {
-    (True, False, True): (False, Sit.VACANT),
+# first high, second high, second short -> first short, meaning. None: it is not asked, as it may be cut off. Where
+# only lengths tell a dead number from a full network, both have to: a torn stream makes a short tone long.
+_MEANS: dict[tuple[bool, bool, bool], tuple[bool | None, Sit]] = {
+    (True, False, True): (None, Sit.VACANT),
     (False, False, True): (True, Sit.INTERCEPT),
-    (True, True, False): (False, Sit.NO_CIRCUIT),
+    (True, True, False): (None, Sit.NO_CIRCUIT),
     (False, False, False): (False, Sit.NO_CIRCUIT),  # of a long-distance carrier
     (False, True, False): (True, Sit.REORDER),
     (True, False, False): (True, Sit.REORDER),  # of a long-distance carrier
@@ -141,7 +142,7 @@ def _meaning(first: _Tone, second: _Tone, third: _Tone) -> Sit | None:
         return None
     ruler = _SHORT_BELOW * third.ms
     found = _MEANS.get((bool(highs[0]), bool(highs[1]), second.ms < ruler))
-    if found is None or (found[0] and first.ms >= ruler):
+    if found is None or found[0] not in (None, first.ms < ruler):
         return None
     return found[1]
 

@@ -14,7 +14,7 @@ _OK, _GONE = "200 OK", "481 Call Does Not Exist"
 _TERMINATED = "487 Request Terminated"
 CHALLENGE = 'Digest realm="carrier", nonce="47364c23432d2e131a5fb210812c", algorithm=MD5'
 
-ANNOUNCES_MS = 4000  # three times a tone's length: on a busy machine it begins late
+ANNOUNCES_MS = 10_000  # seven times a tone's length: a busy machine tears some of them
 SESSION_S = 90  # RFC 4028 section 4 allows no less: we ask after 45 s, and hang up after 60 s without a word
 
 Steps = tuple[str, ...]

@@ -108,14 +108,18 @@ def test_noise_at_twenty_decibels_below_does_no_harm(pitches: str, lengths: str,
 
 
 @pytest.mark.parametrize(("pitches", "lengths", "means"), NAMED)
-def test_one_lost_packet_in_each_tone_does_no_harm(pitches: str, lengths: str, means: Sit) -> None:
+def test_two_lost_packets_in_each_tone_do_no_harm(pitches: str, lengths: str, means: Sit) -> None:
     samples = around(signal(pitches, lengths))
-    for at_ms in (203 + 120, 203 + 500, 203 + 900):
-        samples[8 * at_ms : 8 * at_ms + 160] = silence(20)
+    for at_ms in (203 + 120, 203 + 450, 203 + 850):
+        samples[8 * at_ms : 8 * at_ms + 320] = silence(40)
     assert heard(samples) == [means]
 
 
-@pytest.mark.parametrize(("pitches", "lengths", "means"), NAMED)
+def test_where_only_lengths_tell_a_dead_number_from_a_full_network_both_tones_have_to() -> None:
+    assert heard(around(signal("LL", "SL"))) == heard(around(signal("LL", "LS"))) == []
+
+
+@pytest.mark.parametrize(("pitches", "lengths", "means"), [one for one in NAMED if one[:2] != ("LL", "LL")])
 def test_the_first_tone_may_have_begun_before_anybody_listened(pitches: str, lengths: str, means: Sit) -> None:
     assert heard(around(signal(pitches, lengths)[8 * 130 :])) == [means]
 
