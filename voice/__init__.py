@@ -40,6 +40,7 @@ trunk_status.py the status of a trunk (pure)
 trunk_watch.py  tells what changed of it, once for all dialers    trunk_news.py  what is told, and when (pure)
 trunk_record.py what was told, and its registration's ladder
 failover.py   may the next trunk be tried (pure)                seats.py limits.py  channels and pace over all dialers
+trunk_budget.py what a call may cost of a trunk's day (pure)
 selftest.py   the self-test of a trunk: values               selftest_run.py selftest_call.py  its steps, and its call
 selftest_words.py  what a step saw, what to do (pure)        selftest_desk.py  who makes it
 selftest_board.py  where it is asked and answered             selftest_news.py  who did, as an event

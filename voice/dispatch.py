@@ -27,6 +27,7 @@ from voice.invite import CannotDial, Invite, invite_for, with_sip_call_id
 from voice.messages import Message, Outcome
 from voice.routing import Candidate, Wanted, wanted_by
 from voice.store import Intent, Lease, Successor
+from voice.trunk_budget import budget_for
 from voice.trunks import TrunkDoor, may_carry
 from voice.writing import CallWriter, Stale
 
@@ -167,8 +168,9 @@ class Dispatch:
         """A channel and our turn, counted over all dialers; False when there is none, or nobody can say."""
         door, seats, clock = self._door, self._desk.store.seats, self._desk.clock
         try:
-            campaign = self.message.campaign
-            seat = await seats.take(door.trunk, self.call.call_id, self._lease_s, campaign=campaign)
+            campaign, script = self.message.campaign, self.message.script
+            budget = budget_for(door.trunk, self.call, script, clock.now(), self._desk.zone)
+            seat = await seats.take(door.trunk, self.call.call_id, self._lease_s, campaign=campaign, budget=budget)
         except Unavailable:
             return False
         door.seated(seat, clock.monotonic())

@@ -43,6 +43,12 @@ class Keys:
     def pace(self, trunk_id: str) -> str:
         return f"{self.prefix}pace:{trunk_id}"
 
+    def trunk_spent(self, trunk_id: str, day: str) -> str:
+        return f"{self.prefix}trunk_spent:{trunk_id}:{day}"
+
+    def trunk_held(self, trunk_id: str) -> str:
+        return f"{self.prefix}trunk_held:{trunk_id}"
+
     def score(self, trunk_id: str, hour: str) -> str:
         return f"{self.prefix}score:{trunk_id}:{hour}"
 

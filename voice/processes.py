@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from redis.asyncio import Redis
 
@@ -119,7 +120,8 @@ async def run_dialer(settings: Settings) -> None:
         await compose.apply_trunk_file(settings, book)
         guard = await _toll_guard(stack, settings, redis, book)
         heard_pct = settings.dialer.heard_pct
-        desk = Desk(store, library, journal, clock, heard_pct, recordings, guard.may_ring, guard.is_suspended)
+        rules, zone = (guard.may_ring, guard.is_suspended), ZoneInfo(settings.account.timezone)
+        desk = Desk(store, library, journal, clock, heard_pct, recordings, *rules, zone)
         entries = compose.with_phone(settings, await book.all())
         last_words = settings.data_dir / "journal" / "lines"
         by_id = {entry.trunk.id: entry.trunk for entry in entries}

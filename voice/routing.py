@@ -44,6 +44,7 @@ class Skip(StrEnum):
     DRAINING = "draining"
     CLOSED = "closed"  # by its schedule
     DOWN = "down"
+    SPENT = "spent"  # its daily amount
     FULL = "full"
 
     @property
@@ -52,7 +53,7 @@ class Skip(StrEnum):
         return self in _PASSING
 
 
-_PASSING = frozenset({Skip.DISABLED, Skip.DRAINING, Skip.CLOSED, Skip.DOWN, Skip.FULL})
+_PASSING = frozenset({Skip.DISABLED, Skip.DRAINING, Skip.CLOSED, Skip.DOWN, Skip.SPENT, Skip.FULL})
 
 _NEVER: dict[Skip, Cause] = {Skip.CALLER_ID: Cause.CALLER_ID_UNVERIFIED, Skip.TOO_DEAR: Cause.SPEND_CAP}
 
@@ -66,6 +67,7 @@ class TrunkState:
     why_down: str = ""  # empty: it is up, as far as we know
     free: int = 1  # channels
     campaign_free: int | None = None  # of them, those that a campaign may take; None: all
+    spent: str = ""  # why it may cost no more today; one call tries now and then
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,7 @@ def _objection(  # a list of rules, in the order in which a person would name th
         (state.admin is Admin.DRAINING, Skip.DRAINING, "it takes no new calls"),
         (not is_open(trunk.schedule, now), Skip.CLOSED, "its schedule says closed"),
         (bool(state.why_down), Skip.DOWN, state.why_down),
+        (bool(state.spent) and _free(state, wanted) < 1, Skip.SPENT, state.spent),
         (_free(state, wanted) < 1, Skip.FULL, "none of its channels and no place in its pace is free"),
     )
     return next(((skip, why) for wrong, skip, why in rules if wrong), (None, ""))

@@ -23,7 +23,7 @@ class Way:
 
 def said(state: TrunkState) -> dict[str, Any]:
     """What a dialer publishes of a trunk, for `merged`."""
-    return {"admin": state.admin.value, "why_down": state.why_down, "free": state.free}
+    return {"admin": state.admin.value, "why_down": state.why_down, "free": state.free, "spent": state.spent}
 
 
 def merged(trunks: Iterable[Trunk], dialers: Sequence[Mapping[str, Mapping[str, Any]]]) -> tuple[TrunkState, ...]:
@@ -37,8 +37,11 @@ def merged(trunks: Iterable[Trunk], dialers: Sequence[Mapping[str, Mapping[str, 
 def _merged(trunk: Trunk, words: Sequence[Mapping[str, Any]]) -> TrunkState:
     if not words:
         return TrunkState(trunk, why_down=NOBODY, free=0)
-    states = [TrunkState(trunk, Admin(one["admin"]), one["why_down"], one["free"]) for one in words]
-    best = min(states, key=lambda one: (one.admin is not Admin.ENABLED, bool(one.why_down), -one.free))
+    states = [
+        TrunkState(trunk, Admin(one["admin"]), one["why_down"], one["free"], spent=one.get("spent", ""))
+        for one in words
+    ]
+    best = min(states, key=lambda one: (one.admin is not Admin.ENABLED, bool(one.why_down), -one.free, not one.spent))
     return replace(best, free=sum(one.free for one in states if not one.why_down and one.admin is Admin.ENABLED))
 
 

@@ -226,6 +226,8 @@ class MemoryCallStore:
         self._post(deliveries)
         self._requeue(held, before.status, after.status)
         if before.trunk_id and (after.status.is_final or after.status is Status.QUEUED):
+            if after.status.is_final:
+                self.seats.settle(before.trunk_id, after)
             await self.seats.leave(before.trunk_id, after.call_id)
         if after.status is Status.DIALING and after.warnings:
             self._warnings[after.ref_id] = after.warnings

@@ -84,12 +84,12 @@ class ValkeyCallStore(ValkeyCallReading):
         self._once_ms = round(once_s * 1000)
         self._grace_ms = round(orphan_grace_s * 1000)
         self._woken = dict.fromkeys(Lane, "0-0")
-        self._scripts = {name: _script(name, "caps") for name in ("accept", "apply")}
+        self._scripts = {"accept": _script("accept", "caps"), "apply": _script("apply", "caps", "budget")}
         self._scripts |= {name: _script(name) for name in ("lease", "overdue", "extend")}
         self._scripts |= {name: _script(name) for name in ("release", "intend")}
         self.scores = ValkeyScores(redis, self._keys)
         self.inbox = ValkeyInbox(redis, self._keys, _script("receive"), self._retention_ms + DAY_S * 1000)
-        self.seats = ValkeySeats(redis, self._keys, _script("seat"))
+        self.seats = ValkeySeats(redis, self._keys, _script("seat", "budget"))
 
     # -- the API writes intent
     async def accept(self, intake: Intake) -> Accepted:
@@ -243,6 +243,7 @@ class ValkeyCallStore(ValkeyCallReading):
                 keys.score(after.trunk_id or "", hour_of(after.end_at or after.created_at)),
                 keys.bulk(owner, lane),
                 keys.missed(before.to_number),
+                keys.trunk_held(before.trunk_id or ""),
             ],
             [
                 before.call_id,

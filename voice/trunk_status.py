@@ -72,7 +72,7 @@ def trunk_status(
     score = asdict(scores.get(EVERYWHERE, _NOTHING))
     rtts = [row["rtt_ms"] for row in pinged if row["rtt_ms"] is not None]
     some_down = any(not row["up"] for row in pinged)
-    some_down |= any(one["routes"][trunk.id]["why_down"] != "" for one in dialers if trunk.id in one.get("routes", {}))
+    some_down |= _why_degraded(trunk, dialers) != ""
     word = _state(trunk, state.admin if admin is None else admin, bool(state.why_down), some_down)
     since = told.since(STATE, word) if told is not None else None
     return {
@@ -97,9 +97,9 @@ def _added(dialers: Sequence[Mapping[str, Any]], what: str, trunk: Trunk) -> int
 
 
 def _why_degraded(trunk: Trunk, dialers: Sequence[Mapping[str, Any]]) -> str:
-    """What the first dialer says that cannot use it."""
-    said = [one["routes"][trunk.id]["why_down"] for one in dialers if trunk.id in one.get("routes", {})]
-    return next((why for why in said if why), "")
+    """What the first dialer says that cannot use it. One that may cost no more today is not down: nothing is broken."""
+    said = [one["routes"][trunk.id] for one in dialers if trunk.id in one.get("routes", {})]
+    return next((why for one in said if (why := one["why_down"] or one.get("spent", ""))), "")
 
 
 def _registration(trunk: Trunk, dialers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

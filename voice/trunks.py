@@ -20,6 +20,7 @@ FAILURES = 5  # of the trunk itself, within FAILURES_S, open the breaker
 FAILURES_S = 10.0
 OPEN_S = 10.0  # then one call tries again
 FULL_S = 0.25  # between two questions whether another dialer left a channel
+SPENT_S = 10.0  # between two tries whether calls in flight left something of the day's amount
 DOWN_S = 5.0  # no line process could start
 RETRY_AFTER_MOST_S = 300.0  # a trunk may ask for longer; nobody checks what it says, so it is not believed
 STOPPED_S = 300.0  # after a refused login, or no credit: then one call tries again, unless the operator was sooner
@@ -45,6 +46,8 @@ class TrunkDoor:
     ask_at: float = 0.0
     down_until: float = 0.0
     why_down: str = ""
+    spent_until: float = 0.0  # the end of a day whose amount is spent
+    spent_ask_at: float = 0.0
     targets: Mapping[TrunkUri, Target] = field(default_factory=dict)  # as the pings found them
     dialled: deque[float] = field(default_factory=lambda: deque(maxlen=DIALLED_MOST))  # when the latest INVITEs left
     failures: deque[float] = field(default_factory=lambda: deque(maxlen=FAILURES))
@@ -54,11 +57,14 @@ class TrunkDoor:
         """How many calls may be leased for it now. Alerts do not count what campaigns prepare: they overtake them."""
         if not self.trunk.enabled or self.admin is not Admin.ENABLED or self.down(now):
             return 0
+        spent = self.spent(now) != ""
+        if spent and now < self.spent_ask_at:
+            return 0
         capacity, channels = self.line.capacity(), self.trunk.channels_for(campaign=campaign)
         preparing = self.preparing + (self.preparing_campaigns if campaign else 0)
         free = min(capacity.free, channels - capacity.busy) - preparing
         paced = max(1, int((PREPARE_S - max(0.0, self.next_at - now)) * self.trunk.cps)) - preparing
-        trial = 1 - self.preparing - self.preparing_campaigns if self.why_down else free
+        trial = 1 - self.preparing - self.preparing_campaigns if self.why_down or spent else free
         shared = self._shared(now, self.trunk.channels - channels, preparing)
         return max(0, min(free, paced, trial, shared, PREPARE_MOST - preparing))
 
@@ -79,8 +85,19 @@ class TrunkDoor:
     def state(self, now: float) -> TrunkState:
         """As routing wants to know it."""
         return TrunkState(
-            self.trunk, self.admin, self.down(now), self.room(now), campaign_free=self.room(now, campaign=True)
+            self.trunk,
+            self.admin,
+            self.down(now),
+            self.room(now),
+            campaign_free=self.room(now, campaign=True),
+            spent=self.spent(now),
         )
+
+    def spent(self, now: float) -> str:
+        """What is said of a trunk that may cost no more today; empty: it may, as far as we know."""
+        if now >= self.spent_until:
+            return ""
+        return f"its daily amount of {self.trunk.daily_amount} is spent, calls in flight counted at their most"
 
     def down(self, now: float) -> str:
         """Why no call leaves by it now; empty: nothing is known against it."""
@@ -96,7 +113,10 @@ class TrunkDoor:
     def seated(self, seat: Seat, now: float) -> None:
         """What the store said of the trunk's channels and pace, all dialers together."""
         self.open = self.trunk.channels - seat.used
-        if seat.taken:
+        self.spent_until = now + seat.spent_s
+        if seat.spent_s:
+            self.spent_ask_at = now + SPENT_S
+        elif seat.taken:
             self.dialled.append(now + seat.wait_s)
             self.next_at = now + seat.wait_s + 1.0 / self.trunk.cps
         else:

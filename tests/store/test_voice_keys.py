@@ -45,7 +45,7 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
     """Key -> seconds to live, with calls final, in progress and queued."""
     store = ValkeyCallStore(valkey.redis, valkey.blocking, valkey.prefix)
     line = Spied()
-    bench = Bench(store, directory, {"sandbox": (SANDBOX, line)})
+    bench = Bench(store, directory, {"sandbox": (replace(SANDBOX, price="1", daily_amount="1000"), line)})
     async with bench.run():
         done = await bench.final(await bench.call(callbacks=(HOOK,), once=Once("k", "p", 200, "b")))
         await store.save_trace(done.call_id, "[]")

@@ -1,7 +1,7 @@
 -- One fact about a call: compare (epoch, status, sequence), then state, event, deliveries and tally together.
 -- KEYS 1 call  2 events  3 message  4 recipients  5 due  6 valid  7 owners  8 owner of the call  9 owner of the message
 --      10 due hooks  11 wake of the hooks  12 calls  13 wake  14 seats of its trunk  15 score of its trunk  16 bulk
---      17 missed calls to its number
+--      17 missed calls to its number  18 held of its trunk's daily amount
 -- ARGV 1 call id  2 epoch  3 status before  4 sequence before  5 status after  6 sequence after  7 body after
 --      8 event id  9 event  10 recipient, from 0  11 outcome or ''  12 retention_ms  13 once_ms  14 prefix  15 owner
 --      16 life of a delivery, s  17 endings  18 what it counts there or ''  19 warnings of the audio, JSON, or ''
@@ -20,7 +20,10 @@ if is[3] ~= before or is[4] ~= ARGV[4] then return {'stale', intent} end
 redis.call('HSET', KEYS[1], 'body', ARGV[7], 'status', after, 'sequence', ARGV[6], 'event', ARGV[8])
 redis.call('RPUSH', KEYS[2], ARGV[9])
 redis.call('PUBLISH', KEYS[2], ARGV[6])  -- for those who follow; losing it costs them a few seconds
-if before ~= 'queued' and (after == 'queued' or is_final(after)) then redis.call('ZREM', KEYS[14], id) end
+if before ~= 'queued' and (after == 'queued' or is_final(after)) then
+  redis.call('ZREM', KEYS[14], id)
+  settle_trunk(KEYS[18], id, is_final(after), ARGV[33], ARGV[34])
+end
 local at = 35
 local now = now_ms()
 local function put_deliveries(count)

@@ -18,7 +18,7 @@ from tests.voice_values import HOOK, an_ending, an_intake, dialed, now, step
 from voice.calls import Call, Status
 from voice.dialer import Dialer
 from voice.messages import Gather, MessageStatus, Outcome, SandboxScript, Script
-from voice.routing import Admin, TrunkState
+from voice.routing import Admin, Skip, TrunkState, candidates, wanted_by
 from voice.store import CallStore, Intake, Intent, Lane, Lease, Verdict
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
@@ -50,6 +50,25 @@ def bench(store: CallStore, line: Spied, tmp_path: Path) -> Bench:
 def told(call: Call) -> tuple[str, str, bool]:
     assert call.ending is not None
     return call.status.value, call.ending.cause, call.ending.may_have_rung
+
+
+async def test_a_trunk_whose_day_is_spent_takes_no_more_calls_and_says_why(bench: Bench, line: Spied) -> None:
+    """A call talks for less than a second and costs 1; at its most, 5 s and 2 more to hang up, it would cost 7."""
+    bench.lines = {"sandbox": (replace(SANDBOX, price="60", daily_amount="9"), line)}
+    async with bench.run() as dialer:
+        for _ in range(3):
+            assert (await bench.final(await bench.call(script=Script(max_duration_s=5)))).status is Status.COMPLETED
+        waiting = await bench.call(script=Script(max_duration_s=5))
+        await until(lambda: dialer.states()[0].spent != "")
+        [found] = candidates(dialer.states(), wanted_by(waiting.calls[0], waiting.message), bench.clock.now())
+
+        assert found.skip is Skip.SPENT
+        assert "9 is spent" in found.why
+        call = await bench.store.call(None, waiting.calls[0].call_id)
+
+    assert call is not None
+    assert call.status is Status.QUEUED
+    assert len(line.dials) == 3
 
 
 # -- how calls end

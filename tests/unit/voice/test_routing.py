@@ -51,6 +51,8 @@ def skip(state: TrunkState, wanted: Wanted = CALL) -> Skip | None:
         (TrunkState(trunk(schedule=(Opening(("mon",)),))), CALL, Skip.CLOSED),
         (TrunkState(trunk(), why_down="five OPTIONS unanswered"), CALL, Skip.DOWN),
         (TrunkState(trunk(), free=0), CALL, Skip.FULL),
+        (TrunkState(trunk(), free=0, spent="10 is spent"), CALL, Skip.SPENT),
+        (TrunkState(trunk(), free=1, spent="10 is spent"), CALL, None),  # one tries
     ],
 )
 def test_a_trunk_is_taken_or_passed_over_for_the_reason_that_holds(
@@ -159,6 +161,7 @@ STATES = st.lists(
         ),
         why_down=st.sampled_from(["", "silent"]),
         free=st.integers(0, 2),
+        spent=st.sampled_from(["", "", "10 is spent"]),
     ),
     max_size=6,
     unique_by=lambda state: state.trunk.id,

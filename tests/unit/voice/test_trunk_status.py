@@ -15,10 +15,10 @@ UP = Target(code=200, rtt_ms=12, answers=3)
 GONE = Target(up=False, misses=5, why="It has expired.")
 
 
-def word(why: str = "", admin: Admin = Admin.ENABLED, *targets: Target) -> dict[str, object]:
+def word(why: str = "", admin: Admin = Admin.ENABLED, *targets: Target, spent: str = "") -> dict[str, object]:
     pinged = said_of_targets({TrunkUri(f"192.0.2.{n}"): one for n, one in enumerate(targets)})
     return {
-        "routes": {"a": said(TrunkState(trunk(), admin, why))},
+        "routes": {"a": said(TrunkState(trunk(), admin, why, spent=spent))},
         "targets": {"a": pinged},
         "busy_lines": {"a": 2},
     }
@@ -32,6 +32,7 @@ def word(why: str = "", admin: Admin = Admin.ENABLED, *targets: Target) -> dict[
         ([word(), word("trunk_timeout")], "degraded", "trunk_timeout"),
         ([word("trunk_timeout"), word("trunk_timeout")], "down", "trunk_timeout"),
         ([word("", Admin.ENABLED, UP, GONE)], "degraded", None),
+        ([word(spent="10 is spent"), word()], "degraded", "10 is spent"),
         ([word("", Admin.DRAINING)], "draining", None),
         ([word("", Admin.DISABLED)], "disabled", None),
     ],

@@ -20,6 +20,7 @@ from voice.trunks import (
     OPEN_S,
     PREPARE_MOST,
     RETRY_AFTER_MOST_S,
+    SPENT_S,
     STOPPED_S,
     TrunkDoor,
     may_carry,
@@ -39,6 +40,17 @@ def test_what_other_dialers_hold_is_no_room_and_one_call_asks_now_and_then() -> 
     door.freed()
     door.freed()
     assert door.room(0.0) == 2
+
+
+def test_a_trunk_whose_day_is_spent_is_tried_by_one_call_now_and_then_until_midnight() -> None:
+    door = TrunkDoor(replace(LIVE, cps=100.0, channels=10, daily_amount="5"), SimulatedLine())
+
+    door.seated(Seat(False, 2, spent_s=100.0), 0.0)
+    assert (door.room(SPENT_S / 2), door.room(SPENT_S), door.room(100.0)) == (0, 1, 8)
+    assert "5 is spent" in door.state(SPENT_S).spent
+    assert door.state(100.0).spent == ""
+    door.seated(Seat(True, 3), SPENT_S)  # calls in flight cost less than they might have
+    assert (door.room(SPENT_S), door.state(SPENT_S).spent) == (7, "")
 
 
 def test_a_pace_that_is_spent_by_others_leaves_room_for_few() -> None:
