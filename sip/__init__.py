@@ -26,8 +26,10 @@ mediadoor.py  whose sound a call takes: a filter in the kernel
 tls.py        whom we believe, why we do not      streams.py    did an INVITE have a connection to leave by? (pure)
 messages.py   what a SIP message says (pure)    logins.py   how often a peer asks for a login (pure)
 quality.py  the E-model (pure)    recording.py  two sides, one WAV
-inband.py     keys heard in the sound (pure)
-options.py    is somebody there: one OPTIONS request         probing.py    the way there: name, connection, certificate
+inband.py     keys heard in the sound (pure)    sit.py   announcement tones of the network (pure)
+overhearing.py  a call's ear for them, until somebody answers
+options.py    is somebody there: one OPTIONS request         pinging.py    by the way that the trunk's calls take
+probing.py    the way there: name, connection, certificate
 simulated.py  SimulatedLine, the twin of Lines  callee.py     who is at the other end of it
 sandbox/      the catch-all phone: a real SIP callee
 """

@@ -99,15 +99,27 @@ def _network(text: str) -> IPv4Network | None:
 def bound_to(port: int, kind: int) -> socket.socket | None:
     """A second handle on the library's own socket, which it does not give away."""
     for fd in map(int, os.listdir("/proc/self/fd") if Path("/proc/self/fd").is_dir() else ()):
-        try:
-            found = socket.socket(fileno=os.dup(fd))
-        except OSError:
+        found = _socket_at(fd)
+        if found is None:
             continue
         is_ours = found.family == socket.AF_INET and found.type == kind and found.getsockname()[1] == port
         if is_ours and not _is_connected(found):
             return found
         found.close()
     return None
+
+
+def _socket_at(fd: int) -> socket.socket | None:
+    """A handle of our own on the same socket; None for a file or a pipe."""
+    try:
+        copy = os.dup(fd)
+    except OSError:  # closed since it was listed
+        return None
+    try:
+        return socket.socket(fileno=copy)
+    except OSError:
+        os.close(copy)  # or each look would double what is open
+        return None
 
 
 def _is_connected(sock: socket.socket) -> bool:

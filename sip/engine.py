@@ -311,7 +311,7 @@ class Engine:
 
     def _shut_out(self, call: Call, peer: str) -> None:
         ours, theirs = call.getMedTransportInfo(0).localRtpName, call.getStreamInfo(0).remoteRtpAddress
-        known = mediadoor.networks([theirs, peer, *self._setup.trunk.inbound.acl])
+        known = mediadoor.networks([theirs, peer, *self._setup.trunk.rtp.sources])
         why_not = mediadoor.admit(int(ours.rpartition(":")[2]), known) if known else "nobody is known"
         if why_not:
             sys.stderr.write(f"media of strangers is not shut out: {why_not}\n")
@@ -342,8 +342,19 @@ class Engine:
             case DtmfWay.INBAND:
                 return attempt(lambda: self._sound.press(call, digits))
 
+    def overhear(self, call_id: str) -> Problem | None:
+        """Have what the network says before the answer in `heard`; again whenever the media is new."""
+        call = self._calls.get(call_id)
+        return None if call is None else attempt(lambda: self._sound.tap(call))
+
+    def stop_overhearing(self, call_id: str) -> None:
+        """It was answered."""
+        call = self._calls.get(call_id)
+        if call is not None:
+            self._sound.untap(call)
+
     def heard(self, call_id: str) -> Iterator[bytes]:
-        """What was heard since the last time, PCM16 at 8 kHz; only where the trunk's keys are in the sound."""
+        """What was heard since the last time, PCM16 at 8 kHz; early media, and keys in the sound."""
         call = self._calls.get(call_id)
         while call is not None and call.tap is not None and call.tap.frames:
             yield call.tap.frames.popleft()

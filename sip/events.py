@@ -10,6 +10,7 @@ All `at` values are Unix seconds (float, wall clock of the line process): one ho
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sip.causes import Sit
 from sip.commands import Why
 
 
@@ -222,6 +223,7 @@ class Ended:
     rtp: RtpStats = field(default_factory=RtpStats)
     recording: str | None = None
     error: str | None = None  # our own stack's words, when it failed
+    sit: Sit | None = None  # the network's announcement tone before an answer, the one heard most
 
 
 LineEvent = Dialling | Ringing | Answered | Speaking | Played | Digit | Trace | Ended

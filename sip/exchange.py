@@ -30,6 +30,7 @@ from sip.events import Answered, Dialling, Ended, Event, NoFreeLine, Origin, Pha
 from sip.inband import InBand
 from sip.legs import RINGS_MOST, TRACE_MOST, Close, Counters, Leg
 from sip.messages import kept
+from sip.overhearing import overhear
 from sip.pjproblem import NO_RTP_PORT, NO_SOUND_CLOCK, TOO_MANY_CALLS
 from sip.reception import NOBODY, Reception
 from sip.recording import file_ms
@@ -310,6 +311,7 @@ class Exchange:
         leg = self._legs.get(call_id)
         if leg is not None:
             leg.media = leg.rewire = True
+            leg.rewire_early = not (leg.confirmed or leg.inbound)
 
     def pressed(self, call_id: str, digit: str, method: str) -> None:
         leg = self._legs.get(call_id)
@@ -346,7 +348,7 @@ class Exchange:
         for leg in list(self._legs.values()):
             if leg.confirmed and leg.media:
                 self._wire(leg, now)
-            if leg.ear is not None:
+            if not overhear(self._engine, leg) and leg.ear is not None:
                 self._listen(leg, leg.ear)
             if counting and leg.confirmed:
                 self._count(leg, now)

@@ -6,11 +6,13 @@ except `at`, which is the wall clock's. A leg has one owner, the loop of its lin
 
 from dataclasses import dataclass, field, replace
 
+from sip.causes import Sit
 from sip.commands import AfterScript, Dial, Play, Why
 from sip.events import Digit, Ended, Origin, Phase, Played, RtpStats, Speaking
 from sip.inband import InBand
 from sip.messages import Answer, Seen, read_answer, reason_of
 from sip.quality import PACKET_MS, loss_pct, milliseconds, mos
+from sip.sit import SitEar
 
 TAIL_S = 0.2  # the receiver's jitter buffer still holds the end of the message when we have sent it
 SILENT_SLOT_S = 32.0  # RFC 3261 timer B: an INVITE without any answer is sent again and again for so long
@@ -117,6 +119,9 @@ class Leg:
     digits: str = ""
     keys_by: str = ""  # how its keys come: what was heard first
     ear: InBand | None = None  # where they are to be found in the sound
+    early_ear: SitEar | None = None  # for what the network says before the answer
+    rewire_early: bool = False  # its sound is new
+    sits: list[Sit] = field(default_factory=list)  # that it heard
     played_ms: int = 0
     audio_ms: int = 0
     repeats: int = 0
@@ -370,6 +375,7 @@ class Leg:
             error=self.error,
             reason_header=self.reason_header,
             q850=self.q850,
+            sit=max(self.sits, key=self.sits.count, default=None),  # a torn one is outvoted
         )
         if told is None:
             return facts

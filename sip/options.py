@@ -1,8 +1,7 @@
 """Is somebody there? One OPTIONS request (RFC 3261 section 11), and what came back. No PJSIP in it.
 
 It has a socket of its own, connected to the target, so that nobody else's datagrams reach it; of what comes back only
-the first line and the Via's branch are read. TLS targets are asked by whoever brings the certificates to believe
-(`ask`), and are not pinged.
+the first line and the Via's branch are read. Whoever asks over TLS brings the certificates to believe.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ class Answered:
 
 
 def can_ping(target: TrunkUri) -> bool:
-    return target.enabled and target.transport is not Transport.TLS and is_host(target.host)
+    return target.enabled and is_host(target.host)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +47,9 @@ class Via:
     proxy: str = ""
 
 
-async def ping(target: TrunkUri, bind_address: str, within_s: float = WITHIN_S) -> Answered | None:
-    """None: nothing came back in time, or the way there is closed."""
-    try:
-        return await ask(target, bind_address, within_s)
-    except (TimeoutError, OSError, EOFError, ValueError):
-        return None
-
-
 async def ask(target: TrunkUri, bind_address: str, within_s: float = WITHIN_S, via: Via | None = None) -> Answered:
-    """The same, telling what is wrong. Raises TimeoutError: nothing came back. ConnectionRefusedError: their machine
-    says that nobody listens. OSError, EOFError, ValueError: the connection ended, or what came is no SIP.
+    """Raises TimeoutError: nothing came back. ConnectionRefusedError: their machine says that nobody listens. OSError,
+    EOFError, ValueError: no connection, a certificate that we do not believe, it ended, or what came is no SIP.
     """
     started = time.monotonic()
     way = via or Via(target.host.strip("[]"), target.port)

@@ -85,7 +85,7 @@ class Recorder:
 
 
 class Sound:
-    """All of it, for the calls of one engine. `taps`: keys are to be found in what is heard."""
+    """All of it, for the calls of one engine. `taps`: keys are to be found in what is heard after the answer."""
 
     def __init__(self, *, taps: bool) -> None:
         self._taps_wanted = taps
@@ -105,14 +105,31 @@ class Sound:
             call.recorder = Recorder(Path(record))
         audio = call.getAudioMedia(-1)
         if self._taps_wanted:
-            if call.tap is None:
-                call.tap = self._taps.pop() if self._taps else Tap()
-                call.tap.frames.clear()
-            audio.startTransmit(call.tap)
+            self.tap(call)
         if call.recorder is not None:
             audio.startTransmit(call.recorder.heard)
         if call.player is not None:
             call.player.startTransmit(audio)
+
+    def tap(self, call: Sounding) -> None:
+        """Overhear what is said to us. Raises the library's error."""
+        if call.tap is None:
+            call.tap = self._taps.pop() if self._taps else Tap()
+            call.tap.frames.clear()
+        call.getAudioMedia(-1).startTransmit(call.tap)
+
+    def untap(self, call: Sounding) -> None:
+        """Nobody listens before the next `tap`; where the keys are in the sound, somebody always does."""
+        tap = call.tap
+        if tap is None:
+            return
+        if self._taps_wanted:
+            tap.frames.clear()  # what came before the answer holds no key
+            return
+        # Lent only when it is certainly unplugged: what this call hears must never be another's.
+        if attempt(lambda: call.getAudioMedia(-1).stopTransmit(tap)) is None:
+            self._taps.append(tap)
+            call.tap = None
 
     def play(self, call: Sounding, audio: str) -> None:
         """Raises the library's error."""

@@ -71,8 +71,7 @@ async def resolve(host: str, port: int, transport: Transport, bind_address: str)
     except TimeoutError:
         raise WayError(Obstacle.NO_RESOLVER, f"no answer within {NAME_S:g} s") from None
     except socket.gaierror as error:
-        gone = error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM)
-        raise WayError(Obstacle.NO_RESOLVER if gone else Obstacle.NO_SUCH_NAME, str(error.strerror)) from None
+        raise in_the_way(error) from None
     except (OSError, UnicodeError) as error:
         raise WayError(Obstacle.NO_SUCH_NAME, str(error)) from None
     return tuple(dict.fromkeys(str(row[4][0]) for row in rows))
@@ -84,7 +83,7 @@ async def connect(address: str, port: int, bind_address: str) -> None:
         async with asyncio.timeout(CONNECT_S):
             _, writer = await asyncio.open_connection(address, port, local_addr=(bind_address, 0))
     except (TimeoutError, OSError) as error:
-        raise _why(error) from None
+        raise in_the_way(error) from None
     await _closed(writer)
 
 
@@ -95,12 +94,10 @@ async def handshake(via: Via, bind_address: str) -> str:
             _, writer = await asyncio.open_connection(
                 via.host, via.port, local_addr=(bind_address, 0), ssl=via.tls, server_hostname=via.name
             )
-    except ssl.SSLError as error:
-        raise WayError(_tls_obstacle(error), error.reason or str(error)) from None
     except TimeoutError:  # it took the connection before: whoever speaks TLS answers the first word
         raise WayError(Obstacle.NOT_TLS, f"no answer within {HANDSHAKE_S:g} s") from None
     except (OSError, EOFError) as error:
-        raise _why(error) from None
+        raise in_the_way(error) from None
     version = str(writer.get_extra_info("ssl_object").version())
     await _closed(writer)
     return version
@@ -146,7 +143,13 @@ _ERRNO = {
 }
 
 
-def _why(error: BaseException) -> WayError:
+def in_the_way(error: Exception) -> WayError:
+    """What a connection, or a question sent through it, ended with."""
+    if isinstance(error, ssl.SSLError):
+        return WayError(_tls_obstacle(error), error.reason or str(error))
+    if isinstance(error, socket.gaierror):
+        gone = error.errno in (socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_SYSTEM)
+        return WayError(Obstacle.NO_RESOLVER if gone else Obstacle.NO_SUCH_NAME, str(error.strerror))
     if isinstance(error, TimeoutError) and not getattr(error, "errno", None):
         return WayError(Obstacle.TIMEOUT, "nothing came back in time")
     if isinstance(error, EOFError | ConnectionResetError):

@@ -94,6 +94,7 @@ class Rtp:
     port_base: int = 0  # 0: the pool chooses free, even ports; else the first port of the pool's range
     port_last: int = 0  # 0: no end; else no port beyond it
     symmetric: bool = True  # send where the peer sends from
+    sources: tuple[str, ...] = ()  # `from`: networks (CIDR) of their media, beside what SDP and signalling name
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ def _rtp(trunk: Trunk) -> dict[str, Any]:
         "port_base": 0 if rtp.port_last else rtp.port_base,
         "ports": [rtp.port_base, rtp.port_last] if rtp.port_last else [],
         "symmetric": rtp.symmetric,
+        "from": list(rtp.sources),
     }
 
 

@@ -2,7 +2,7 @@
 
 import re
 from decimal import Decimal
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,7 @@ from sip.uri import is_host
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SAY_MAX = 1000  # characters, as of any message
 PREFIXES_MAX = 1000
-ACL_MAX = 64
+NETWORKS_MAX = 64
 TAGS_MAX = 32
 TAG_MAX = 64  # characters
 
@@ -114,19 +114,21 @@ def _pem(section: Section, key: str, has_to_be_there: bool) -> str:
 
 def inbound(section: Section) -> Inbound:
     inner = section.inner("inbound")
-    acl = inner.words("acl")
-    if len(acl) > ACL_MAX:
-        raise inner.error("acl", f"has more than {ACL_MAX} networks")
-    networks = []
-    for text in acl:
-        try:
-            networks.append(str(ip_network(text)))
-        except ValueError:
-            raise inner.error("acl", "has to be networks in CIDR: 192.0.2.0/24, 2001:db8::/32") from None
+    acl = _networks(inner, "acl")
     say = inner.get("say", str, "")
     if len(say) > SAY_MAX:
         raise inner.error("say", f"is longer than {SAY_MAX} characters")
-    return Inbound(tuple(networks), inner.whole("port", 5060, 1, 65_535), say)
+    return Inbound(tuple(map(str, acl)), inner.whole("port", 5060, 1, 65_535), say)
+
+
+def _networks(section: Section, key: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    texts = section.words(key)
+    if len(texts) > NETWORKS_MAX:
+        raise section.error(key, f"has more than {NETWORKS_MAX} networks")
+    try:
+        return tuple(map(ip_network, texts))
+    except ValueError:
+        raise section.error(key, "has to be networks in CIDR: 192.0.2.0/24, 2001:db8::/32") from None
 
 
 def options_ping(section: Section) -> OptionsPing | None:
@@ -254,7 +256,15 @@ def rtp(section: Section) -> Rtp:
         port_base=base,
         port_last=last,
         symmetric=inner.get("symmetric", bool, True),
+        sources=_media_networks(inner),
     )
+
+
+def _media_networks(section: Section) -> tuple[str, ...]:
+    found = _networks(section, "from")
+    if not all(isinstance(one, IPv4Network) and int(one.network_address) for one in found):
+        raise section.error("from", "has to be IPv4, and not everybody: the filter on our media sockets knows no more")
+    return tuple(map(str, found))
 
 
 def _range(section: Section) -> tuple[int, int]:

@@ -54,7 +54,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "number_format": ("out", "country", "strip", "prefix"),
     "failover": ("on", "never_on", "max_hops", "total_budget_ms"),
     "timers": ("t1", "b", "session_expires"),
-    "rtp": ("timeout_s", "required", "port_base", "ports", "symmetric"),
+    "rtp": ("timeout_s", "required", "port_base", "ports", "symmetric", "from"),
     "stir": ("mode", "cert_ref"),
     "schedule": ("days", "from", "to", "timezone"),
 }

@@ -20,8 +20,8 @@ from sip.trunk import Trunk, TrunkUri
 from tests.until import until
 from tests.voice_values import an_intake
 from voice.calls import Call
+from voice.desk import Desk
 from voice.dialer import Dialer
-from voice.dispatch import Desk
 from voice.journal import Journal
 from voice.routing import TrunkState
 from voice.store import CallStore, Intake

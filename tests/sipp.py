@@ -164,8 +164,8 @@ def answers_options(status: str) -> str:
     return scenario(recv("OPTIONS"), send(status))
 
 
-def rings_then_refuses(first: str, status: str, *, sdp_port: int | None = None) -> str:
-    return scenario(recv("INVITE"), send(first, sdp_port=sdp_port), pause(200), send(status), recv("ACK"))
+def rings_then_refuses(first: str, status: str, *, sdp_port: int | None = None, after_ms: int = 200) -> str:
+    return scenario(recv("INVITE"), send(first, sdp_port=sdp_port), pause(after_ms), send(status), recv("ACK"))
 
 
 def rings_for_ever() -> str:
@@ -360,10 +360,15 @@ class Packet:
     payload: bytes
 
 
+_SILENCE = b"\xd5" * 160
+
+
 class Ear(asyncio.DatagramProtocol):
     """`async with Ear() as ear:`; name `ear.port` in the SDP."""
 
-    def __init__(self, *, talks: bool = False) -> None:
+    def __init__(self, *, talks: bool = False, says: bytes = _SILENCE) -> None:
+        """`says`: what it repeats for ever once it has heard something, A-law, at least a packet of it."""
+        self.says = says
         self.packets: list[Packet] = []
         self.port = 0
         self._talks = talks
@@ -400,7 +405,9 @@ class Ear(asyncio.DatagramProtocol):
         self._keys += keys
 
     async def _talk(self) -> None:
-        sequence = stamp = 0
+        sequence = stamp = said = 0
+        loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
             if self._keys:
                 digit = "0123456789*#ABCD".index(self._keys.pop(0))
@@ -411,9 +418,16 @@ class Ear(asyncio.DatagramProtocol):
                     sequence += 1
                     await asyncio.sleep(0.02)
                 stamp += 160 * 8
-            self._send(8, sequence, stamp, b"\xd5" * 160)
-            sequence, stamp = sequence + 1, stamp + 160
-            await asyncio.sleep(0.02)
+                due = loop.time()
+            self._send(8, sequence, stamp, self._portion(said))
+            sequence, stamp, said = sequence + 1, stamp + 160, said + 160
+            # By the clock: a receiver that is fed too slowly fills the gaps with sound of its own.
+            due += 0.02
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def _portion(self, at: int) -> bytes:
+        begin = at % len(self.says)
+        return (self.says[begin:] + self.says)[:160]
 
     def _send(self, kind: int, sequence: int, stamp: int, payload: bytes, *, marker: bool = False) -> None:
         head = struct.pack("!BBHII", 0x80, kind | (0x80 if marker else 0), sequence & 0xFFFF, stamp, 0x70C51)

@@ -11,6 +11,7 @@ store.py      CallStore port    store_memory.py  its twin in memory
 store_valkey.py store_reading.py keys.py rows.py lua/           the real one
 codec.py      a value <-> its JSON                              writing.py   facts to the store, in order, repeated
 dispatch.py   one call, from lease to end                       dialer.py    the process: leases, drain
+desk.py       what a dispatch works with
 ringing_back.py calls that come in: who missed a message hears it           inbox.py     how the store takes them
 invite.py     what goes on the wire (pure)                      trunks.py    a trunk of this dialer: pace, breaker
 journal.py    the local record of the point of no return        recovery.py  orphans get their final state
@@ -33,7 +34,7 @@ toll_book.py  the rules of each account, for all processes    toll_guard.py  may
 trunks_now.py the trunks as they are, for who only looks
 caller_ids.py which numbers an account may show (pure)          routing.py   which trunk, and why not the others (pure)
 simulating.py which way a call would take (pure)
-health.py     is a trunk there: N misses, M answers
+health.py     is a trunk there: N misses, M answers             obstacles.py  what is in the way, in words (pure)
 scoreboard.py how good a trunk is (pure)    scores.py  its marks, by the hour
 trunk_status.py the status of a trunk (pure)
 trunk_watch.py  tells what changed of it, once for all dialers    trunk_news.py  what is told, and when (pure)

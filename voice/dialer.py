@@ -13,7 +13,8 @@ from sip.causes import Cause
 from sip.line import TrunkLine
 from sip.trunk import Trunk, TrunkUri
 from voice.calls import Ending, Status
-from voice.dispatch import Desk, Dispatch, Went
+from voice.desk import Desk
+from voice.dispatch import Dispatch, Went
 from voice.endings import lost, outcome_of, without_leg
 from voice.health import Target, watch
 from voice.routing import Admin, Candidate, TrunkState, Wanted, because, candidates, never, wanted_by

@@ -4,36 +4,29 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import tzinfo
+from dataclasses import replace
 from enum import StrEnum
-from pathlib import Path
-from typing import Protocol
 
 import structlog
 
-from media.prompt import Prompt
 from media.speech import SpeechError
-from messaging.clock import Clock
 from messaging.errors import Unavailable
-from messaging.numbers import NumberError
 from sip import ladder
 from sip.causes import Cause
 from sip.commands import Why
 from sip.events import Answered, Digit, Ended, LineEvent, Origin, Phase, Ringing, Trace
 from sip.line import Leg, LineError, LinesDown, NoFreeLine
-from voice.call_object import UTC_ZONE
 from voice.calls import Call, Dialed, Ending, KeyPressed, NotDialed, Rang, Status, WasAnswered
+from voice.desk import Audio, Desk
 from voice.destinations import cause_of
 from voice.endings import in_public, lost, moment, of_leg, outcome_of, without_audio, without_leg
 from voice.failover import may_go_on, next_hop
 from voice.flows import begin, step
 from voice.health import reachable
 from voice.invite import CannotDial, Invite, invite_for, with_sip_call_id
-from voice.journal import Journal
 from voice.messages import Message, Outcome
 from voice.routing import Candidate, Wanted, wanted_by
-from voice.store import CallStore, Intent, Lease, Successor
+from voice.store import Intent, Lease, Successor
 from voice.trunk_budget import budget_for
 from voice.trunks import TrunkDoor, may_carry
 from voice.writing import CallWriter, Stale
@@ -50,45 +43,12 @@ LINE_GRACE_S = 30.0  # after the longest possible call: then the line has lost i
 TRACES_MOST = 400
 
 
-class Audio(Protocol):
-    @property
-    def path(self) -> str | os.PathLike[str]: ...
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What was asked for and is not in it, one sentence each."""
-        ...
-
-
-class Prompts(Protocol):
-    """PromptLibrary, as far as dialling needs it."""
-
-    async def audio(self, prompt: Prompt) -> Audio:
-        """On local disk, ready for the line. Raises SpeechError."""
-        ...
-
-
 class Went(StrEnum):
     """What became of a dispatch."""
 
     ENDED = "ended"  # final, and the store knows
     RELEASED = "released"  # queued again: nothing was sent
     STALE = "stale"  # somebody else holds it now
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What every dispatch of a dialer works with."""
-
-    store: CallStore
-    prompts: Prompts
-    journal: Journal
-    clock: Clock
-    heard_pct: int
-    recordings: Path
-    may_ring: Callable[[str, str], NumberError | None]  # owner, number -> why it is not called (toll_guard.py)
-    is_suspended: Callable[[str, str], bool]  # owner, key id: its calls wait
-    zone: tzinfo = UTC_ZONE
 
 
 Ways = Callable[[Wanted], Sequence[Candidate]]

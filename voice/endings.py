@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from media.prompt import Prompt
 from media.speech import SpeechError
 from sip import outcomes
-from sip.causes import Cause, Fault
+from sip.causes import Cause, Fault, Sit
 from sip.commands import Why
 from sip.events import Ended, Origin, RtpStats
 from sip.outcomes import IN_VAIN, PACKET_MS
@@ -22,6 +22,12 @@ DETAIL_MOST = 300  # characters: a sentence, and a word of each engine that was 
 _OF_OURS = re.compile(
     r"(?<![\w:/])/\w[^\s'\",;:)]*|\b\d{1,3}(?:\.\d{1,3}){3}\b|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){3,7}"
 )
+_ANNOUNCED = {
+    Sit.VACANT: "number not in service",
+    Sit.INTERCEPT: "number changed or disconnected",
+    Sit.NO_CIRCUIT: "no free circuit",
+    Sit.REORDER: "the call could not be set up",
+}
 _SILENT = frozenset(cause.value for cause in IN_VAIN)
 
 
@@ -39,6 +45,7 @@ def of_leg(
         talk_s=_seconds(call.answer_at, at),
         pause_ms=message.script.pause_ms,
         heard_pct=heard_from_pct,
+        sit=ended.sit,
         barred=barred,
     )
     ending = _ending(judged, at, ended)
@@ -134,6 +141,7 @@ def _ending(judged: Judged, at: datetime, ended: Ended | None = None, *, sent: b
         quality=_quality(ended.rtp) if ended and answered else None,
         recorded=bool(ended and ended.recording),
         sent=ended.sent if ended else sent,
+        detail=f"the network's announcement tone: {_ANNOUNCED[ended.sit]}" if ended and ended.sit else "",
     )
 
 

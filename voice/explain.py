@@ -251,7 +251,7 @@ def sentence_for(call: Mapping[str, Any]) -> str:
     if status is Status.COMPLETED:
         return _story(call, cause)
     text = CAUSES[cause].sentence if cause else STATUSES[status].sentence
-    said = _answer(call.get("sip")) or call.get("detail")
+    said = "; ".join(filter(None, (_answer(call.get("sip")), call.get("detail"))))
     return (f"{text.removesuffix('.')} ({said})." if said else text) + _doubt(call, cause)
 
 

@@ -145,6 +145,8 @@ def _end(call: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Evidence]:
             why = _REASON.search(row.text)
             if why:
                 yield Evidence("end_reason_header", why[1].strip(), number)
+    if call.get("detail"):
+        yield Evidence("detail", str(call["detail"]))
     if call.get("start_at") and call.get("end_at"):
         yield Evidence("ended_after_ms", _ms(call["start_at"], call["end_at"]) or 0)
     if call.get("permanent"):

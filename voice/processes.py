@@ -31,10 +31,10 @@ from sip.sandbox.faults import Unruly
 from sip.sandbox.phone import CatchAllPhone
 from voice import compose, installation
 from voice.chaos import ValkeyChaos
+from voice.desk import Desk
 from voice.destinations import read_allow
 from voice.dialer import Dialer
 from voice.dialer_facts import dialer_facts
-from voice.dispatch import Desk
 from voice.explain import Exit
 from voice.journal import Journal
 from voice.phone import Listener

@@ -10,7 +10,7 @@ from messaging.errors import Unavailable
 from sip.events import Ended
 from sip.trunk import Trunk
 from voice.calls import Call, Ending, Rang, Status, WasAnswered
-from voice.dispatch import Desk
+from voice.desk import Desk
 from voice.endings import lost, moment, of_leg, outcome_of
 from voice.journal import Entry
 from voice.messages import Message

@@ -24,7 +24,8 @@ from sip.events import Ended
 from sip.processleg import RungLeg
 from sip.trunk import Trunk
 from voice.calls import Call, CameIn, Direction, Ending, Rang, Status, WasAnswered, advance
-from voice.dispatch import Audio, Desk, Dispatch, Went
+from voice.desk import Audio, Desk
+from voice.dispatch import Dispatch, Went
 from voice.endings import of_leg
 from voice.invite import with_sip_call_id
 from voice.messages import Message, Outcome, Script

@@ -11,85 +11,16 @@ from sip.probing import Obstacle, WayError
 from sip.trunk import DtmfWay, OptionsPing, Transport, Trunk
 from voice.explain import explain
 from voice.health import NOBODY_THERE
+from voice.obstacles import seen_and_fix
 from voice.selftest import Step, StepName, Verdict
 
 LEFT_SHARE = 0.9  # fewer packets than this share of the tone: our own sound did not leave
 LOSS_MOST_PCT = 3.0  # above it words get holes (ITU-T G.113: R falls by about ten)
 
-# what was seen, what to do; {host}, {port}, {bind} and {words} are filled in
-_WAY: dict[Obstacle, tuple[str, str]] = {
-    Obstacle.NO_SUCH_NAME: (
-        "No address is known for {host} ({words}).",
-        "Correct the trunk's host; `getent hosts {host}` on this machine has to find it.",
-    ),
-    Obstacle.NO_RESOLVER: (
-        "The name server did not say what {host} is ({words}).",
-        "Mend name resolution on this machine (/etc/resolv.conf), or give the trunk's host as an address.",
-    ),
-    Obstacle.REFUSED: (
-        "{host} port {port} refuses connections: nobody listens there.",
-        "Check the trunk's port and transport (udp, tcp or tls); a firewall that rejects looks the same.",
-    ),
-    Obstacle.NO_ROUTE: (
-        "No route leads from {bind} to {host} ({words}).",
-        "Check the routes of this machine, and bind_address of the trunk.",
-    ),
-    Obstacle.TIMEOUT: (
-        "Nothing comes back from {host} port {port}.",
-        "Check the address and port; open the firewall on this side for it, and ask the carrier to allow ours.",
-    ),
-    Obstacle.BIND: (
-        "{bind} is not an address of this machine.",
-        "Correct bind_address of the trunk, or leave it out: then the address that faces the trunk is taken.",
-    ),
-    Obstacle.CLOSED: (
-        "{host} closes the connection before a word is said.",
-        "It may not know our address, or not speak this transport at port {port}: ask the carrier.",
-    ),
-    Obstacle.WRONG_NAME: (
-        "The certificate is for another name than {host}.",
-        "Write the name of the certificate as the trunk's host; an address matches only if the certificate names it.",
-    ),
-    Obstacle.UNTRUSTED: (
-        "The certificate's issuer is not among those we trust.",
-        "Put the carrier's issuer (PEM) into a file and name it in tls.ca; or their side sends no intermediate.",
-    ),
-    Obstacle.EXPIRED: (
-        "The certificate has expired.",
-        "The carrier has to renew it; check this machine's clock too.",
-    ),
-    Obstacle.NOT_YET_VALID: (
-        "The certificate is not valid yet.",
-        "Check this machine's clock; else the carrier has to mend the certificate.",
-    ),
-    Obstacle.VERSION: (
-        "No version of TLS that both sides speak: ours is 1.2 ({words}).",
-        "The carrier has to allow TLS 1.2, or a proxy between us has to; 1.0 and 1.1 are broken and stay off.",
-    ),
-    Obstacle.HANDSHAKE: (
-        "{host} ended the TLS handshake without saying why ({words}).",
-        "It may want a certificate of ours: name the file in tls.client_cert. Else no cipher of TLS 1.2 suits both.",
-    ),
-    Obstacle.NOT_TLS: (
-        "What listens at {host} port {port} does not speak TLS.",
-        'Port 5061 is usual for tls; for 5060 set transport = "tcp" or "udp".',
-    ),
-    Obstacle.CLIENT_CERTIFICATE: (
-        "The trunk wants a certificate of ours, and does not take what we have ({words}).",
-        "Name the file with our certificate and key, issued as the carrier says, in tls.client_cert.",
-    ),
-    Obstacle.FILES: (
-        "{words}.",
-        "Correct tls.ca or tls.client_cert of the trunk; the files are read on the dialer's machine.",
-    ),
-    Obstacle.OTHER: ("The system says: {words}.", "Look at the SIP ladder and at a capture of the traffic."),
-}
-
 
 def of_way(name: StepName, error: WayError, trunk: Trunk, host: str, port: int, ms: int) -> Step:
-    what, fix = _WAY[error.obstacle]
-    facts = {"host": host, "port": port, "bind": trunk.bind_address, "words": str(error).rstrip(".")}
-    return Step(name, Verdict.FAILED, what.format(**facts), fix.format(**facts), ms)
+    what, fix = seen_and_fix(error, trunk, host, port)
+    return Step(name, Verdict.FAILED, what, fix, ms)
 
 
 # -- OPTIONS
@@ -220,7 +151,8 @@ def of_rtp(ended: Ended, tone_ms: int, *, spoke: bool) -> Step:
     if rtp.received_packets == 0:
         fix = (
             "NAT or a firewall is in the way of RTP: set public_address of the trunk, open its rtp.ports for UDP in "
-            "both directions, and switch SIP ALG off in the router."
+            "both directions, and switch SIP ALG off in the router. Sound from a machine that neither SDP nor "
+            "signalling names is not taken: name its network in rtp.from of the trunk."
         )
         return Step(name, Verdict.FAILED, f"Nothing comes back: {counted}.", fix)
     if ended.by_us and rtp.sent_packets * PACKET_MS < LEFT_SHARE * tone_ms:

@@ -27,6 +27,7 @@ def said_of_targets(targets: Mapping[TrunkUri, Target]) -> list[dict[str, Any]]:
             "code": one.code,
             "rtt_ms": one.rtt_ms,
             "misses": one.misses,
+            "why": one.why or None,
         }
         for uri, one in targets.items()
     ]

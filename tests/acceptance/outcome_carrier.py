@@ -14,6 +14,7 @@ _OK, _GONE = "200 OK", "481 Call Does Not Exist"
 _TERMINATED = "487 Request Terminated"
 CHALLENGE = 'Digest realm="carrier", nonce="47364c23432d2e131a5fb210812c", algorithm=MD5'
 
+ANNOUNCES_MS = 10_000  # seven times a tone's length: a busy machine tears some of them
 SESSION_S = 90  # RFC 4028 section 4 allows no less: we ask after 45 s, and hang up after 60 s without a word
 
 Steps = tuple[str, ...]
@@ -21,10 +22,11 @@ Steps = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Ears:
-    """Ports behind the SDP: one that talks back, and one that never says a word."""
+    """Ports behind the SDP: one that talks back, one that says nothing, one for each call that is announced."""
 
     talking: int
     mute: int
+    announcing: Mapping[str, int]  # by the name of the row
 
 
 def carrier(branches: Mapping[int, Steps]) -> str:
@@ -114,6 +116,11 @@ def refuses(status: str, *headers: str, after_ms: int = 0) -> Steps:
 
 def refuses_after(first: str, status: str, sdp_port: int | None = None) -> Steps:
     return send(first, sdp_port=sdp_port), pause(100), send(status), _ACK
+
+
+def announces(status: str, sdp_port: int) -> Steps:
+    """The tone comes again and again before the answer."""
+    return send("183 Session Progress", sdp_port=sdp_port), pause(ANNOUNCES_MS), send(status), _ACK
 
 
 def says_nothing() -> Steps:

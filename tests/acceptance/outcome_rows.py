@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sip.causes import Sit
 from tests import sipp
 from tests.acceptance import outcome_carrier as far
 from tests.acceptance.outcome_carrier import Ears, Steps
@@ -18,6 +19,7 @@ CAUSES: dict[str, tuple[int, str, str | None]] = {
     "canceled_by_api": (1000, "api", None),
     "remote_cancel": (1200, "trunk", "trunk"),
     "unallocated_number": (2000, "trunk", "request"),
+    "intercept": (2010, "trunk", "request"),
     "incomplete_number": (2100, "trunk", "request"),
     "ambiguous_number": (2110, "trunk", "request"),
     "number_changed": (2120, "trunk", "request"),
@@ -184,6 +186,26 @@ def _reasons() -> Iterator[Row]:
     yield Row("a late 480", MAIN, 3999, unavailable, 0, far.trying_then("480 Because", TRYING_MS))
 
 
+# name -> the tone, its answer, what it means
+ANNOUNCED: dict[str, tuple[Sit, int, Says]] = {
+    f"{sit} then {code}": (sit, code, Says("failed", cause, q850, again, (code, "remote")))
+    for sit, cause, q850, again in (
+        (Sit.VACANT, "unallocated_number", 1, "dead_number"),
+        (Sit.INTERCEPT, "intercept", 22, "dead_number"),
+        (Sit.NO_CIRCUIT, "congestion", 34, "later"),  # next_trunk, but an 18x came before it
+        (Sit.REORDER, "congestion", 34, "later"),
+    )
+    for code in (480, 487)
+} | {"VC then 486": (Sit.VACANT, 486, answer_means(486))}  # a tone says nothing against an answer that says more
+
+
+def _announced(ears: Ears) -> Iterator[Row]:
+    """The network says in early media what is wrong, and gives an answer that says less."""
+    for place, (name, (_, code, says)) in enumerate(ANNOUNCED.items()):
+        steps = far.announces(f"{code} Because", ears.announcing[name])
+        yield Row(name, MAIN, 4101 + place, says, 0, steps)
+
+
 def _given_up(ears: Ears) -> Iterator[Row]:
     """We gave it up: the ring timer, or somebody who asked."""
     timeout = Says("no_answer", "ring_timeout", 19, "later", (487, "remote"))
@@ -310,6 +332,7 @@ def rows(ears: Ears, every_code: bool = False) -> list[Row]:
         *_talked(ears),
         *_never_dialled(),
         *_given_up(ears),
+        *_announced(ears),
         *_trunk_gone(),
         *_process_dies(),
         *_answers_after_ringing(ears),

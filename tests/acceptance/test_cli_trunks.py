@@ -104,6 +104,12 @@ async def test_the_status_says_why_no_call_leaves(service: Service, file: Path) 
     assert missing.code == Exit.NOT_FOUND
 
 
+async def test_with_json_an_error_is_what_the_service_answered(service: Service) -> None:
+    said = await as_operator(service, "trunk", "status", "nowhere", "--json")
+
+    assert (said.code, json.loads(said.err)["status"], said.out) == (Exit.NOT_FOUND, 404, "")
+
+
 async def test_without_a_terminal_apply_wants_to_be_told(service: Service, file: Path) -> None:
     said = await as_operator(service, "apply", str(file))
 

@@ -25,6 +25,7 @@ from tests.acceptance import outcome_rows as table
 from tests.acceptance.outcome_carrier import Ears, carrier, refuses
 from tests.acceptance.outcome_rows import CAUSES, Row, rows
 from tests.service import LIVE_KEY, Service, descendants, running
+from tests.sip.tones import SIGNALS
 from tests.until import time_passes, until
 
 EVERY_CODE = bool(os.environ.get("EVERY_CODE"))
@@ -209,7 +210,11 @@ async def carriers(folder: Path) -> AsyncIterator[tuple[list[Row], list[sipp.Sip
     async with contextlib.AsyncExitStack() as stack:
         talking = await stack.enter_async_context(sipp.Ear(talks=True))
         mute = await stack.enter_async_context(sipp.Ear())
-        made = rows(Ears(talking.port, mute.port), EVERY_CODE)
+        announcing = {
+            name: (await stack.enter_async_context(sipp.Ear(talks=True, says=SIGNALS[sit]))).port
+            for name, (sit, _, _) in table.ANNOUNCED.items()
+        }
+        made = rows(Ears(talking.port, mute.port, announcing), EVERY_CODE)
         long = ("-timeout", "300")
         firsts: dict[int, sipp.Sipp] = {}  # by trunk; those below CODES share one
         for trunk in sorted({max(row.trunk, table.CODES - 1) for row in made}):

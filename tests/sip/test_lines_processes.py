@@ -302,3 +302,19 @@ async def test_forks_asked_for_at_once_each_get_their_own_answer() -> None:
         await until(lambda: not any(exists(pid) for pid in pids))
     finally:
         await prefork.aclose()
+
+
+async def test_a_process_that_carried_many_calls_holds_no_more_open_than_after_the_first(
+    bench: Bench, ear: sipp.Ear
+) -> None:
+    await bench.set_up(sipp.answers(ear.port), idle_s=60.0)
+    (pid,) = bench.lines.pids()
+    open_files = Path(f"/proc/{pid}/fd")
+    await bench.call(call_id="first")
+    after_one = len(list(open_files.iterdir()))
+
+    for n in range(6):
+        await bench.call(call_id=f"c{n}")
+
+    # The library keeps the sockets of the last call or two for a moment.
+    assert len(list(open_files.iterdir())) <= after_one + 8

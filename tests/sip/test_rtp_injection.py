@@ -7,8 +7,10 @@ import struct
 
 import pytest
 
+from config.children import free_port
 from sip.commands import AfterScript, Why
 from sip.events import Answered, Ended
+from sip.trunk import Inbound, Rtp
 from tests import sipp
 from tests.sip.bench import Bench
 from tests.until import time_passes, until
@@ -112,3 +114,36 @@ async def test_a_peer_whose_port_differs_from_its_answer_is_heard(bench: Bench) 
     end = heard[-1]
     assert isinstance(end, Ended)
     assert end.rtp.received_packets > 0
+
+
+@pytest.mark.parametrize(
+    ("media", "callers", "is_heard"),
+    [
+        (("127.0.0.66/32",), (), True),
+        (("127.0.0.64/26",), (), True),
+        (("127.0.0.2/32",), (), False),
+        ((), ("127.0.0.66/32",), False),  # who may ring may not speak in every call
+    ],
+)
+async def test_sound_of_a_machine_that_nothing_else_names_is_heard_when_the_trunk_names_its_network(
+    bench: Bench, media: tuple[str, ...], callers: tuple[str, ...], is_heard: bool
+) -> None:
+    facts = {"rtp": Rtp(sources=media), "inbound": Inbound(callers, free_port(socket.SOCK_DGRAM))}
+    machine = Attacker()
+    async with sipp.Ear(talks=False) as ear:
+        await bench.set_up(sipp.answers(ear.port), trunk=facts)
+        leg = await bench.lines.dial(bench.dial(then=AfterScript.WAIT, max_duration_s=60.0, rtp_timeout_s=60.0))
+        heard: list[object] = []
+        following = asyncio.create_task(_follow(leg.events(), heard))
+        await until(lambda: any(isinstance(event, Answered) for event in heard))
+        offer = re.search(r"^m=audio (\d+)", bench.carrier.received("INVITE")[0].text, re.MULTILINE)
+        assert offer is not None
+        await machine.send(int(offer[1]), 50)
+        await leg.hang_up(Why.API)
+        async with asyncio.timeout(10):
+            await following
+    machine.close()
+
+    end = heard[-1]
+    assert isinstance(end, Ended)
+    assert (end.rtp.received_packets > 0) is is_heard

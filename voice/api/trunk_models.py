@@ -110,6 +110,11 @@ class Rtp(_Part):
     port_base: Annotated[int, Field(ge=0, le=65_000)] | None = None
     ports: list[int] | None = Field(None, description="First and last port; empty: any.")
     symmetric: bool | None = None
+    from_: list[str] | None = Field(
+        None,
+        alias="from",
+        description="Networks (CIDR) that their sound may come from, beside what SDP and signalling name.",
+    )
 
 
 class Stir(_Part):
@@ -234,6 +239,7 @@ class TargetOut(BaseModel):
     code: int | None
     rtt_ms: int | None
     misses: int
+    why: str | None = Field(default=None, description="Of the latest ping, when nothing came back.")
 
 
 class PingsOut(BaseModel):

@@ -1,13 +1,13 @@
 """`tocsin chaos`: what trouble the catch-all phone makes."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from sip.sandbox.faults import BadChaos, from_dict, parsed, written
-from voice.cli.client import Client, ClientError
+from voice.cli.asking import asked
+from voice.cli.client import Client
 from voice.explain import Exit
 
 PATH = "/sandbox/v1/chaos"
@@ -31,14 +31,7 @@ def run_off(url: str, api_key: str, *, as_json: bool) -> int:
 
 
 def _run(ask: Callable[[Client], Awaitable[dict[str, Any]]], url: str, api_key: str, *, as_json: bool) -> int:
-    async def asked() -> dict[str, Any]:
-        async with Client(url, api_key) as client:
-            return await ask(client)
+    def tell(told: dict[str, Any]) -> None:
+        print(json.dumps(told) if as_json else written(from_dict(told)))
 
-    try:
-        told = asyncio.run(asked())
-    except ClientError as error:
-        print(json.dumps(error.body) if as_json and error.body else f"tocsin: {error}", file=sys.stderr)
-        return error.exit_code
-    print(json.dumps(told) if as_json else written(from_dict(told)))
-    return Exit.OK
+    return asked(url, api_key, ask, tell, as_json=as_json)

@@ -1,12 +1,12 @@
 """`tocsin permissions`: which countries live calls may go to."""
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from voice.cli.client import Client, ClientError
+from voice.cli.asking import asked
+from voice.cli.client import Client
 from voice.destinations import BadEntry, read_allow
 from voice.explain import Exit
 
@@ -32,21 +32,14 @@ def run_change(allow: Sequence[str], deny: Sequence[str], url: str, api_key: str
 
 
 def _run(ask: Callable[[Client], Awaitable[dict[str, Any]]], url: str, api_key: str, *, as_json: bool) -> int:
-    async def asked() -> dict[str, Any]:
-        async with Client(url, api_key) as client:
-            return await ask(client)
+    def tell(told: dict[str, Any]) -> None:
+        if as_json:
+            print(json.dumps(told))
+            return
+        where = "" if told["source"] == "account" else " (from the settings)"
+        print(f"home     {', '.join(told['home']) or 'none: no caller id of a country'}")
+        print(f"allowed  {', '.join(told['allow']) or 'nothing else'}{where}")
+        if not told["applies"]:
+            print("A test key's calls stay on the catch-all phone: this list changes nothing for them.")
 
-    try:
-        told = asyncio.run(asked())
-    except ClientError as error:
-        print(json.dumps(error.body) if as_json and error.body else f"tocsin: {error}", file=sys.stderr)
-        return error.exit_code
-    if as_json:
-        print(json.dumps(told))
-        return Exit.OK
-    where = "" if told["source"] == "account" else " (from the settings)"
-    print(f"home     {', '.join(told['home']) or 'none: no caller id of a country'}")
-    print(f"allowed  {', '.join(told['allow']) or 'nothing else'}{where}")
-    if not told["applies"]:
-        print("A test key's calls stay on the catch-all phone: this list changes nothing for them.")
-    return Exit.OK
+    return asked(url, api_key, ask, tell, as_json=as_json)

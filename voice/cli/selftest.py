@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-import sys
 from typing import Any
 
+from voice.cli.asking import asked
 from voice.cli.client import Client, ClientError
 from voice.explain import Exit
 
@@ -16,40 +16,38 @@ _WIDTH = 8  # of the longest step
 
 
 def run_check(trunk_id: str, to: str | None, from_number: str | None, url: str, api_key: str, *, as_json: bool) -> int:
-    asked = {name: value for name, value in (("to", to), ("from", from_number)) if value}
-    try:
-        test = asyncio.run(_checked(trunk_id, asked, url, api_key, as_json=as_json))
-    except ClientError as error:
-        print(json.dumps(error.body) if as_json and error.body else f"tocsin: {error}", file=sys.stderr)
-        return error.exit_code
-    if as_json:
-        print(json.dumps(test))
-    else:
-        print(test["summary"])
-        if test["fix"]:
-            print(f"→ {test['fix']}")
-    return _exit(test)
+    body = {name: value for name, value in (("to", to), ("from", from_number)) if value}
+
+    def tell(test: dict[str, Any]) -> int:
+        if as_json:
+            print(json.dumps(test))
+        else:
+            print(test["summary"])
+            if test["fix"]:
+                print(f"→ {test['fix']}")
+        return _exit(test)
+
+    return asked(url, api_key, lambda client: _checked(client, trunk_id, body, as_json=as_json), tell, as_json=as_json)
 
 
-async def _checked(trunk_id: str, asked: dict[str, str], url: str, api_key: str, *, as_json: bool) -> dict[str, Any]:
+async def _checked(client: Client, trunk_id: str, body: dict[str, str], *, as_json: bool) -> dict[str, Any]:
     """The finished test; its steps are printed as they come."""
     told = 0
-    async with Client(url, api_key) as client:
-        test = await client.post(f"/v1/trunks/{trunk_id}/test", asked)
-        path = f"/v1/trunks/{trunk_id}/tests/{test['test_id']}"
-        try:
-            async with asyncio.timeout(GIVE_UP_S):
-                while True:
-                    if not as_json:
-                        for step in test["steps"][told:]:
-                            _print(step)
-                    told = len(test["steps"])
-                    if test["state"] == "finished":
-                        return test
-                    await asyncio.sleep(LOOK_S)
-                    test = await client.get(path)
-        except TimeoutError:
-            raise ClientError(f"the test did not end; see {path}", Exit.TIMEOUT) from None
+    test = await client.post(f"/v1/trunks/{trunk_id}/test", body)
+    path = f"/v1/trunks/{trunk_id}/tests/{test['test_id']}"
+    try:
+        async with asyncio.timeout(GIVE_UP_S):
+            while True:
+                if not as_json:
+                    for step in test["steps"][told:]:
+                        _print(step)
+                told = len(test["steps"])
+                if test["state"] == "finished":
+                    return test
+                await asyncio.sleep(LOOK_S)
+                test = await client.get(path)
+    except TimeoutError:
+        raise ClientError(f"the test did not end; see {path}", Exit.TIMEOUT) from None
 
 
 def _print(step: dict[str, Any]) -> None:

@@ -1,23 +1,22 @@
 """`tocsin plan`, `apply` and `trunk …`: a trunk file and a running service, side by side."""
 
-import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from config.settings import SettingsError
 from sip.trunk_file import TrunkError, read_trunks
 from sip.trunk_object import as_object
 from sip.trunk_reading import Said
-from voice.cli.client import Client, ClientError
+from voice.cli.asking import asked
+from voice.cli.client import Client
 from voice.explain import Exit
 
 _SIGNS = {"create": "+", "update": "~", "remove": "-"}
 _DONE = {"create": "made", "update": "changed", "remove": "removed"}
-A = TypeVar("A")
 
 
 def run_plan(file: str, url: str, api_key: str, *, as_json: bool) -> int:
@@ -26,7 +25,7 @@ def run_plan(file: str, url: str, api_key: str, *, as_json: bool) -> int:
     async def ask(client: Client) -> dict[str, Any]:
         return await _send(client, file, dry_run=True)
 
-    return _asked(url, api_key, ask, lambda plan: _tell_plan(plan, as_json=as_json))
+    return asked(url, api_key, ask, lambda plan: _tell_plan(plan, as_json=as_json), as_json=as_json)
 
 
 def run_apply(file: str, url: str, api_key: str, *, yes: bool, as_json: bool) -> int:
@@ -56,7 +55,7 @@ def run_apply(file: str, url: str, api_key: str, *, yes: bool, as_json: bool) ->
             _tell_warnings(done)
         return Exit.OK
 
-    return _asked(url, api_key, work, tell)
+    return asked(url, api_key, work, tell, as_json=as_json)
 
 
 def run_list(url: str, api_key: str, file: str | None, *, as_json: bool) -> int:
@@ -76,7 +75,7 @@ def run_list(url: str, api_key: str, file: str | None, *, as_json: bool) -> int:
             print("no trunk; config/trunks.example.toml shows how one is written")
         return Exit.OK
 
-    return _asked(url, api_key, ask, tell)
+    return asked(url, api_key, ask, tell, as_json=as_json)
 
 
 def run_status(trunk_id: str, url: str, api_key: str, file: str | None, *, as_json: bool) -> int:
@@ -100,7 +99,7 @@ def run_status(trunk_id: str, url: str, api_key: str, file: str | None, *, as_js
             print(f"  {line}")
         return Exit.OK
 
-    return _asked(url, api_key, ask, tell)
+    return asked(url, api_key, ask, tell, as_json=as_json)
 
 
 def run_register(trunk_id: str, url: str, api_key: str, *, registers: bool) -> int:
@@ -114,23 +113,10 @@ def run_register(trunk_id: str, url: str, api_key: str, *, registers: bool) -> i
         print(f"{trunk_id} {done}; tocsin trunk status {trunk_id} shows how it went")
         return Exit.OK
 
-    return _asked(url, api_key, ask, tell)
+    return asked(url, api_key, ask, tell, as_json=False)
 
 
 # -- asking
-
-
-def _asked(url: str, api_key: str, ask: Callable[[Client], Awaitable[A]], tell: Callable[[A], int]) -> int:
-    async def run() -> A:
-        async with Client(url, api_key) as client:
-            return await ask(client)
-
-    try:
-        answer = asyncio.run(run())
-    except ClientError as error:
-        print(f"tocsin: {error}", file=sys.stderr)
-        return error.exit_code
-    return tell(answer)
 
 
 async def _send(client: Client, file: str, *, dry_run: bool) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The kernel itself says who may send what: real sockets, real packets."""
 
+import os
 import socket
 from collections.abc import Iterator
 
@@ -101,3 +102,12 @@ def test_a_socket_that_is_not_there_is_told() -> None:
         port = gone.getsockname()[1]
 
     assert Doorkeeper(port, (), datagrams=True).stand() != ""
+
+
+def test_looking_for_the_door_leaves_nothing_open(door: socket.socket) -> None:
+    one = keeper(door, TRUNK)
+    before = sorted(os.listdir("/proc/self/fd"))
+
+    assert [one.stand() for _ in range(5)] == [""] * 5
+
+    assert sorted(os.listdir("/proc/self/fd")) == before

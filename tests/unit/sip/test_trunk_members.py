@@ -96,7 +96,7 @@ def test_everything_about_the_wire(tmp_path: Path) -> None:
         host = "a"
         dtmf = "info"
         timers = { t1 = 200, b = 4000 }
-        rtp = { ports = [30000, 30999], symmetric = false }
+        rtp = { ports = [30000, 30999], symmetric = false, from = ["203.0.113.0/24", "198.51.100.7"] }
         inbound = { acl = ["192.0.2.0/24", "2001:db8::/32", "198.51.100.7"], port = 5062, say = "Nobody is here." }
         caller_id = { policy = "fixed", numbers = ["2347080670000"], header = "pai", privacy = true }
         """,
@@ -104,7 +104,8 @@ def test_everything_about_the_wire(tmp_path: Path) -> None:
 
     assert trunk.dtmf is DtmfWay.INFO
     assert trunk.timers == Timers(200, 4000)
-    assert trunk.rtp == Rtp(port_base=30000, port_last=30999, symmetric=False)
+    media = ("203.0.113.0/24", "198.51.100.7/32")
+    assert trunk.rtp == Rtp(port_base=30000, port_last=30999, symmetric=False, sources=media)
     assert trunk.inbound == Inbound(("192.0.2.0/24", "2001:db8::/32", "198.51.100.7/32"), 5062, "Nobody is here.")
     assert (trunk.caller_id_policy, trunk.caller_id_header) == (CallerIdPolicy.FIXED, CallerIdHeader.PAI)
     assert trunk.privacy is True
@@ -129,6 +130,9 @@ def test_everything_about_the_wire(tmp_path: Path) -> None:
         ('tls = { client_cert = "empty.pem" }', "#/tls/client_cert", "is empty"),
         ('inbound = { acl = ["10.0.0.1/8"] }', "#/inbound/acl", "CIDR"),
         ('inbound = { acl = ["carrier"] }', "#/inbound/acl", "CIDR"),
+        ('rtp = { from = ["10.0.0.1/8"] }', "#/rtp/from", "CIDR"),
+        ('rtp = { from = ["2001:db8::/32"] }', "#/rtp/from", "IPv4"),
+        ('rtp = { from = ["0.0.0.0/0"] }', "#/rtp/from", "not everybody"),
         ('schedule = [{ timezone = "Africa/Atlantis" }]', "#/schedule/0/timezone", "no such time zone"),
         ('schedule = [{ timezone = "../UTC" }]', "#/schedule/0/timezone", "no such time zone"),
         ('schedule = [{}, { from = "8:00" }]', "#/schedule/1/from", "time of day"),

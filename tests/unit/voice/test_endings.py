@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from sip.causes import Sit
 from sip.commands import Why
 from sip.events import Ended, Origin, Phase, RtpStats
 from sip.trunk import Rtp
@@ -57,3 +58,25 @@ def test_no_ear_is_claimed_without_a_word_from_there(ended: Ended, cause: str, h
 
     assert ending.cause == cause
     assert (ending.played_to_end, ending.heard_ms, heard_pct(ending)) == heard
+
+
+@pytest.mark.parametrize(
+    ("sit", "cause", "detail"),
+    [
+        (Sit.VACANT, "unallocated_number", "number not in service"),
+        (Sit.INTERCEPT, "intercept", "number changed or disconnected"),
+        (Sit.NO_CIRCUIT, "congestion", "no free circuit"),
+        (Sit.REORDER, "congestion", "the call could not be set up"),
+        (None, "temporarily_unavailable", ""),
+    ],
+)
+def test_what_the_network_announced_is_the_cause_and_is_told_in_words(sit: Sit | None, cause: str, detail: str) -> None:
+    ringing = replace(CALL, status=Status.RINGING, answer_at=None, ring_at=ANSWERED_AT)
+    ended = Ended(
+        CALL.call_id, ANSWERED_AT.timestamp() + 4, 480, "Because", Origin.REMOTE, Phase.RINGING, audio_ms=8000, sit=sit
+    )
+
+    ending = of_leg(ringing, MESSAGE, ended, TRUNK, 80)
+
+    assert ending.cause == cause
+    assert ending.detail == (f"the network's announcement tone: {detail}" if detail else "")

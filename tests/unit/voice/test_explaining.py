@@ -247,6 +247,14 @@ def test_the_side_of_the_call_stands_over_that_of_its_cause() -> None:
     assert explained(call("failed", "trunk_failure", 500, fault="us")).side == "us"
 
 
+def test_an_announcement_of_the_network_is_evidence() -> None:
+    announced = "the network's announcement tone: number not in service"
+    found = explained(call("failed", "unallocated_number", 480, "Because", detail=announced))
+
+    assert found.sentence == f"That number does not exist (SIP 480 Because; {announced})."
+    assert ("detail", announced) in [(fact.what, fact.value) for fact in found.evidence]
+
+
 def test_nothing_is_promised_where_the_phone_may_have_rung() -> None:
     assert explained(call("failed", "trunk_failure", 500)).retryable is True
     assert explained(call("failed", "trunk_failure", 500, may_have_rung=True)).retryable is False

@@ -19,7 +19,7 @@ DOWN = Target(up=False, misses=5)
 def after(pings: str, rules: OptionsPing = RULES, target: Target = Target()) -> bool:  # noqa: B008 - frozen
     """`.` answered, `x` missed."""
     for one in pings:
-        target = heard(target, Answered(200, 3) if one == "." else None, rules)
+        target = heard(target, Answered(200, 3) if one == "." else "Nothing comes back", rules)
     return target.up
 
 
@@ -60,10 +60,20 @@ def test_any_answer_counts_but_those_that_say_nobody_is_there(
     assert (target.code, target.rtt_ms) == (code, 5)
 
 
+def test_why_nothing_came_back_is_kept_until_something_does() -> None:
+    missed = heard(Target(), "It has expired.", RULES)
+    refused = heard(missed, Answered(503, 5), RULES)
+
+    assert [(one.why, one.code) for one in (missed, refused)] == [("It has expired.", None), ("", 503)]
+
+
 def test_a_trunk_is_down_when_no_target_is_left_and_says_why() -> None:
     assert why_down({}, RULES) == ""
     assert why_down({ONE: DOWN, TWO: Target()}, RULES) == ""
     assert why_down({ONE: DOWN, TWO: DOWN}, RULES) == "OPTIONS unanswered, 5 times in a row"
+    assert why_down({ONE: DOWN, TWO: replace(DOWN, why="It has expired.")}, RULES) == (
+        "OPTIONS unanswered, 5 times in a row: It has expired."
+    )
     assert why_down({ONE: replace(DOWN, code=503)}, RULES) == "OPTIONS answered 503, 5 times in a row"
     assert why_down({ONE: DOWN}, None) == ""
 

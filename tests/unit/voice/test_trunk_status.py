@@ -12,7 +12,7 @@ from voice.simulating import NOBODY, said
 from voice.trunk_status import said_of_targets, trunk_status
 
 UP = Target(code=200, rtt_ms=12, answers=3)
-GONE = Target(up=False, misses=5)
+GONE = Target(up=False, misses=5, why="It has expired.")
 
 
 def word(why: str = "", admin: Admin = Admin.ENABLED, *targets: Target, spent: str = "") -> dict[str, object]:
@@ -51,5 +51,6 @@ def test_channels_targets_and_scores_are_put_together() -> None:
     assert found["channels"] == {"used": 4, "limit": 30}
     assert (found["options"]["up"], found["options"]["rtt_ms"]) == (True, 12)
     assert [row["target"] for row in found["options"]["per_target"]] == ["192.0.2.0:5060;udp", "192.0.2.1:5060;udp"]
+    assert [row["why"] for row in found["options"]["per_target"]] == [None, "It has expired."]
     assert (found["asr"], found["ner"], found["pdd_ms"]) == (0.75, 1.0, None)
     assert found["prefixes"]["234"]["asr"] == 0.75
