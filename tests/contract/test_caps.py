@@ -16,6 +16,7 @@ from voice.call_object import UTC_ZONE
 from voice.calls import Status, WasAnswered, advance
 from voice.caps import Caps, Need, Over, Reservation, Used
 from voice.failover import next_hop
+from voice.messages import Outcome
 from voice.store import Accepted, CallStore, Intake, Lane, Once
 from voice.store_memory import MemoryCallStore
 from voice.store_valkey import ValkeyCallStore
@@ -215,3 +216,20 @@ async def test_a_limit_of_nothing_lets_nothing_through(store: CallStore) -> None
         overrun = (await store.accept(intake(1, **caps))).overrun
         assert overrun is not None, caps
     assert await store.queued(Lane.SANDBOX) == 0
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_a_call_without_a_price_ends_like_any_other(store: CallStore, answered: bool) -> None:
+    one = intake(1, Need(300, 0))
+    await store.accept(one)
+    lease = await one_lease(store)
+    _, call = await step(store, lease, lease.call, dialed())
+    if answered:
+        _, call = await step(store, lease, call, WasAnswered(now()))
+    ending = an_ending() if answered else an_ending(Status.BUSY, "user_busy")
+
+    await step(store, lease, call, ending, Outcome.DELIVERED if answered else Outcome.UNDELIVERED)
+
+    used = await store.used(OWNER, KEY, DAY)
+    assert (used.calls, used.open_calls) == (1, 0)
+    assert (await store.tally(one.message.ref_id)).pending == 0

@@ -170,7 +170,7 @@ def explain(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """What a SIP code, cause or error code means, or why a call ended.
+    """What a SIP code, cause or error means, or why a call ended.
 
     A code is explained without a service; a call_id asks the one that
     placed the call.

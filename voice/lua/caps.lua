@@ -80,8 +80,9 @@ local function settle(call_key, call_id, seconds, amount, next_key, next_id)
     return
   end
   if redis.call('EXISTS', spent) == 0 then return end  -- its day is forgotten
-  redis.call('HINCRBY', spent, 'held_s', '-' .. held_s)
-  redis.call('HINCRBY', spent, 'held_amount', '-' .. held_amount)
+  for field, held in pairs({held_s = held_s, held_amount = held_amount}) do  -- "-0" is no integer to the server
+    redis.call('HINCRBY', spent, field, string.format('%.0f', 0 - held))
+  end
   redis.call('HINCRBY', spent, 's', seconds)
   redis.call('HINCRBY', spent, 'amount', amount)
 end
