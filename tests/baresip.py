@@ -95,6 +95,7 @@ class Baresip:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                start_new_session=True,
             )
         await until(lambda: process.returncode is not None or "baresip is ready" in self.log())
         return process.returncode is None and "failed" not in self.log()

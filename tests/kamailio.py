@@ -113,6 +113,7 @@ class Kamailio:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=log,
+                start_new_session=True,
             )
         wanted = f":{self.tls if self._certificate else self.tcp:04X} "
         await until(lambda: process.returncode is not None or wanted in _tcp_listeners(), within_s=15)
