@@ -147,11 +147,22 @@ async def test_two_services_on_one_directory_are_refused(service: Service) -> No
 async def test_without_pjsip_the_reason_comes_in_words(tmp_path: Path) -> None:
     """A wheel that is there and does not load; simulated by a module of that name that raises."""
     (tmp_path / "pjsua2.py").write_text("raise ImportError('libssl.so.3: cannot open')\n")
-    said = await tocsin("serve", "--port", "0", "--data", str(tmp_path / "d"), PYTHONPATH=str(tmp_path))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "voice", "serve", "--port", "0", "--data", str(tmp_path / "d")),
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(60):
+            # It is told for the trunk that has no lines, and the service goes on: its calls wait.
+            await process.stdout.readuntil(b"PJSIP cannot be loaded: ImportError: libssl.so.3")
+    finally:
+        process.terminate()
+        said, _ = await process.communicate()
 
-    assert said.code == Exit.UNEXPECTED
-    assert "PJSIP cannot be loaded: ImportError: libssl.so.3" in said.err
-    assert "dialer cannot start" in said.err
+    assert process.returncode == 0, said.decode()
 
 
 # -- keys
