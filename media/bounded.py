@@ -7,13 +7,16 @@ that must seek in its output can.
 
 import asyncio
 import os
-import resource
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 # One OpenBLAS thread: each further one would reserve address space that counts against the bound.
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
+# The bounds hold before the program's first instruction: set from outside they came a moment after it began, and a busy
+# machine made that moment long. Not by a hook between fork and exec, which is not safe in a process with threads.
+_CONFINED = 'ulimit -c 0 && ulimit -t "$1" && ulimit -v "$2" && ulimit -f "$3" && shift 3 && exec "$@"'
 _WORDS_MOST = 2000  # of what a child says on stderr
 
 
@@ -64,9 +67,11 @@ async def run(argv: Sequence[str], given: bytes, bounds: Bounds, *, open_files: 
     with ExitStack() as stack:
         stdin = stack.enter_context(memory_file(given))
         stdout, stderr = stack.enter_context(memory_file()), stack.enter_context(memory_file())
+        if shutil.which(argv[0], path=ENVIRONMENT["PATH"]) is None:
+            raise ChildError(f"{os.path.basename(argv[0])} does not start: it is not there, or no program")
         try:
             child = await asyncio.create_subprocess_exec(
-                *argv,
+                *_confined(argv, bounds),
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -84,7 +89,6 @@ async def run(argv: Sequence[str], given: bytes, bounds: Bounds, *, open_files: 
 
 async def _ended(child: asyncio.subprocess.Process, bounds: Bounds) -> int:
     try:
-        _confine(child.pid, bounds)
         async with asyncio.timeout(bounds.wall_s):
             return await child.wait()
     except TimeoutError:
@@ -95,19 +99,7 @@ async def _ended(child: asyncio.subprocess.Process, bounds: Bounds) -> int:
             await child.wait()
 
 
-def _confine(pid: int, bounds: Bounds) -> None:
-    # From outside, because a hook between fork and exec is not safe in a process with threads. It starts a moment
-    # before it is bounded: a child that reads a stranger's bytes waits for them on stdin or sets its own bounds too.
-    limits = {
-        resource.RLIMIT_CPU: bounds.cpu_s,
-        resource.RLIMIT_AS: bounds.memory_bytes,
-        resource.RLIMIT_FSIZE: bounds.output_bytes,
-        resource.RLIMIT_CORE: 0,
-    }
-    for limit, most in limits.items():
-        try:
-            resource.prlimit(pid, limit, (most, most))
-        except ProcessLookupError:
-            return  # it has ended already
-        except OSError as error:
-            raise ChildError(f"cannot be bounded: {error.strerror}") from error
+def _confined(argv: Sequence[str], bounds: Bounds) -> tuple[str, ...]:
+    """POSIX `ulimit`: seconds, KiB of address space, blocks of 512 bytes; both the soft and the hard limit."""
+    numbers = (bounds.cpu_s, bounds.memory_bytes // 1024, -(-bounds.output_bytes // 512))
+    return ("/bin/sh", "-c", _CONFINED, "sh", *map(str, numbers), *argv)
