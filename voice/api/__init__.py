@@ -4,7 +4,7 @@ app.py        create_app(parts): routes, guard, errors, description      parts.p
 server.py     the HTTP server around it: header limits, draining first
 sendvoice.py  the 9bits door        calls.py   one programmable call     events.py  its story, also live
 finding.py    which calls there were: pages, CSV
-why.py        why it ended so, and its SIP messages in five forms
+why.py        why it ended so, and its SIP messages     drawing.py   a ladder in five forms
 trunks.py     the trunk book             trunk_models.py  what its bodies look like
 tolls.py     where calls may go          limits.py   what a key may spend, and what a call costs
 toll_models.py   what their bodies look like

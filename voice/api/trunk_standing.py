@@ -1,20 +1,18 @@
 """How a trunk stands: its status, its registration, and the SIP messages of that. /v1/trunks/{trunk_id}/…"""
 
-from typing import Annotated, Literal
-
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 
 from messaging.errors import NotFound
 from messaging.http import wants
 from sip.trunk import Registration
 from voice.api import replies
-from voice.api.openapi import answers, as_bytes, as_json, as_text
+from voice.api.drawing import FORMS, Form, drawn, in_forms
+from voice.api.openapi import answers, as_json
 from voice.api.parts import ApiParts, MayAdmin, MayRead
 from voice.api.reading import JSON
 from voice.api.trunk_models import TrunkOut, TrunkStatusOut
 from voice.api.trunks import TrunkId, changeable, known_trunk
-from voice.api.why import FORMS, MERMAID, PCAP, SVG, drawn
 from voice.trunk_status import SCORED_OVER, trunk_status
 
 router = APIRouter(prefix="/v1/trunks", tags=["Trunks"])
@@ -64,13 +62,7 @@ _registration("unregister", False, "Take the registration back", "No calls leave
         {
             200: (
                 "The latest, of the last day. Credentials are hidden in every form.",
-                {
-                    **as_json(replies.RegistrationLadderOut),
-                    **as_text(),
-                    **as_text(MERMAID),
-                    **as_text(SVG),
-                    **as_bytes(PCAP),
-                },
+                in_forms(replies.RegistrationLadderOut),
             )
         },
         404,
@@ -81,10 +73,7 @@ async def ladder(
     api: ApiParts,
     principal: MayRead,
     trunk_id: TrunkId,
-    form: Annotated[
-        Literal["json", "text", "mermaid", "svg", "pcap"] | None,
-        Query(alias="format", description="Stronger than Accept."),
-    ] = None,
+    form: Form = None,
 ) -> Response:
     """What crossed the wire, as for a call. Of several dialers: between the one that spoke last and the registrar."""
     kind = FORMS.get(form or "") or wants(request, *FORMS.values())

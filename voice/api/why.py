@@ -1,7 +1,6 @@
 """Why a call ended as it did, and the SIP messages that prove it: /v1/calls/{call_id}/explain and …/sip."""
 
-import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
@@ -9,11 +8,9 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from messaging.errors import NotFound
 from messaging.http import wants
 from sip import ladder as sip_ladder
-from sip.ladder_mermaid import as_mermaid
-from sip.ladder_pcap import as_pcap
-from sip.ladder_svg import as_svg
 from voice.api import replies
-from voice.api.openapi import answers, as_bytes, as_json, as_text
+from voice.api.drawing import FORMS, Form, drawn, in_forms
+from voice.api.openapi import answers, as_json, as_text
 from voice.api.parts import Api, ApiParts, MayRead, Principal, known_call
 from voice.api.reading import JSON
 from voice.call_object import call_object
@@ -22,12 +19,7 @@ from voice.ticket import as_ticket
 
 router = APIRouter(prefix="/v1/calls", tags=["Calls"])
 
-TEXT, MARKDOWN, MERMAID, SVG = "text/plain", "text/markdown", "text/vnd.mermaid", "image/svg+xml"
-PCAP = "application/x-pcapng"
-FORMS = {"json": JSON, "text": TEXT, "mermaid": MERMAID, "svg": SVG, "pcap": PCAP}
-US = "tocsin"
-# An SVG is a document: opened by itself it may draw, and do nothing else.
-_SVG_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+MARKDOWN = "text/markdown"
 
 CallId = Annotated[
     str,
@@ -70,19 +62,7 @@ async def explain(
     operation_id="getLadder",
     summary="The SIP messages of a call",
     responses=answers(
-        {
-            200: (
-                "Credentials, media keys and pressed keys are hidden in every form.",
-                {
-                    **as_json(replies.LadderOut),
-                    **as_text(),
-                    **as_text(MERMAID),
-                    **as_text(SVG),
-                    **as_bytes(PCAP),
-                },
-            )
-        },
-        404,
+        {200: ("Credentials, media keys and pressed keys are hidden in every form.", in_forms(replies.LadderOut))}, 404
     ),
 )
 async def ladder(
@@ -90,10 +70,7 @@ async def ladder(
     api: ApiParts,
     principal: MayRead,
     call_id: CallId,
-    form: Annotated[
-        Literal["json", "text", "mermaid", "svg", "pcap"] | None,
-        Query(alias="format", description="Stronger than Accept."),
-    ] = None,
+    form: Form = None,
 ) -> Response:
     """What crossed the wire, in order, with the time between the messages. The capture is rebuilt, and says so."""
     kind = FORMS.get(form or "") or wants(request, *FORMS.values())
@@ -101,23 +78,6 @@ async def ladder(
     if trace is None:
         raise await _no_ladder(api, principal, call_id)
     return drawn(kind, trace, call_id)
-
-
-def drawn(kind: str, trace: str, name: str, *, of: str = "call_id") -> Response:
-    """A stored ladder in one of `FORMS`; `name`: what it is of, an `of`."""
-    if kind == JSON:
-        messages: list[dict[str, Any]] = json.loads(trace)
-        return JSONResponse({of: name, "messages": messages})
-    rows = sip_ladder.from_json(trace)
-    if kind == PCAP:
-        return Response(
-            as_pcap(rows), media_type=PCAP, headers={"Content-Disposition": f'attachment; filename="{name}.pcapng"'}
-        )
-    if kind == SVG:
-        return Response(as_svg(rows, US, name), media_type=SVG, headers=_SVG_HEADERS)
-    if kind == MERMAID:
-        return PlainTextResponse(as_mermaid(rows, US), media_type=MERMAID)
-    return PlainTextResponse(sip_ladder.as_text(rows, US, rows[0].peer if rows else ""))
 
 
 async def _no_ladder(api: Api, principal: Principal, call_id: str) -> NotFound:

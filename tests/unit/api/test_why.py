@@ -6,7 +6,7 @@ from sip.events import Trace
 from sip.ladder import as_json, ladder
 from tests.api_door import Door
 from tests.unit.sip.wording import OFFER, answer, request
-from voice.api.why import FORMS
+from voice.api.drawing import FORMS
 
 LOGIN = 'Authorization: Digest username="a", response="5ecre7"\r\n'
 
