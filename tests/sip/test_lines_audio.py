@@ -58,7 +58,8 @@ async def test_the_whole_file_arrives_at_twenty_millisecond_pace(
     first = heard.index(True)
     middle = array("h", b"".join(frames[first + 5 : first + 55]))
     assert tone_share(middle) > 0.95
-    assert end.rtp.sent_packets == len(packets)
+    # The sound clock may send one more between the last reading of its counters and the end of the stream.
+    assert len(packets) - end.rtp.sent_packets in (0, 1)
     assert end.played_ms == 2000
 
 

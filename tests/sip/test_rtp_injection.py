@@ -84,7 +84,8 @@ async def test_a_strangers_packets_never_turn_our_audio_to_them(bench: Bench, ta
     assert stolen == 0
     assert isinstance(end, Ended)
     assert (end.rtp.received_packets > 0) is talks  # the attacker's are not even counted
-    assert end.rtp.sent_packets == len(ear.packets)
+    # The sound clock may send one more between the last reading of its counters and the end of the stream.
+    assert len(ear.packets) - end.rtp.sent_packets in (0, 1)
 
 
 async def _follow(events: object, into: list[object]) -> None:
