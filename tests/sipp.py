@@ -361,6 +361,7 @@ class Packet:
 
 
 _SILENCE = b"\xd5" * 160
+HEARD_LATELY_S = 1.0  # a call that still sounds
 
 
 class Ear(asyncio.DatagramProtocol):
@@ -373,6 +374,7 @@ class Ear(asyncio.DatagramProtocol):
         self.port = 0
         self._talks = talks
         self._peer: tuple[str, int] | None = None
+        self._heard_at: dict[tuple[str, int], float] = {}
         self._transport: asyncio.DatagramTransport | None = None
         self._voice: asyncio.Task[None] | None = None
         self._keys: list[str] = []
@@ -396,7 +398,7 @@ class Ear(asyncio.DatagramProtocol):
         kind, sequence, timestamp = struct.unpack("!xBHI", data[:8])
         at = asyncio.get_running_loop().time()
         self.packets.append(Packet(at, kind & 0x7F, sequence, timestamp, data[12:]))
-        self._peer = addr
+        self._peer, self._heard_at[addr] = addr, at
         if self._talks and self._voice is None:
             self._voice = asyncio.create_task(self._talk(), name="the far end's voice")
 
@@ -431,5 +433,10 @@ class Ear(asyncio.DatagramProtocol):
 
     def _send(self, kind: int, sequence: int, stamp: int, payload: bytes, *, marker: bool = False) -> None:
         head = struct.pack("!BBHII", 0x80, kind | (0x80 if marker else 0), sequence & 0xFFFF, stamp, 0x70C51)
-        if self._transport is not None and self._peer is not None:
-            self._transport.sendto(head + payload, self._peer)
+        if self._transport is None or self._peer is None:
+            return
+        # Several calls share one ear. Talking to the last one heard alone, on a clock, it could miss one for ever.
+        now = asyncio.get_running_loop().time()
+        up = {peer for peer, at in self._heard_at.items() if now - at < HEARD_LATELY_S}
+        for peer in up | {self._peer}:
+            self._transport.sendto(head + payload, peer)
