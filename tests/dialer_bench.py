@@ -128,11 +128,14 @@ class Bench:
         self.refused: dict[str, NumberError] = {}  # number -> why it is not called
         self.desk = Desk(
             self.store, self.prompts, self.journal, self.clock,
-            heard_pct=80, recordings=directory / "rec", may_ring=lambda _, number: self.refused.get(number),
+            heard_pct=80, recordings=directory / "rec", refusal=self._refusal,
             is_suspended=lambda _, key_id: key_id in self.suspended,
         )  # fmt: skip
         self.lines = lines
         self.idle: tuple[TrunkState, ...] = ()
+
+    async def _refusal(self, _: str, number: str) -> NumberError | None:
+        return self.refused.get(number)
 
     def dialer(self, *, lease_s: float = 15.0, drain_s: float = 10.0) -> Dialer:
         return Dialer(self.desk, self.lines, idle=self.idle, holder="bench", lease_s=lease_s, drain_s=drain_s)

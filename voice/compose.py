@@ -7,7 +7,7 @@ import ipaddress
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
 from voice.scoreboard import Scores
 from voice.sealing import Sealer
-from voice.selftest import MayRing
+from voice.selftest import Refusal
 from voice.selftest_board import ValkeySelfTests
 from voice.selftest_call import SETTLE_S
 from voice.selftest_desk import SelfTestDesk
@@ -180,14 +180,19 @@ def toll_book(settings: Settings, redis: Redis) -> TollBook:
     return TollBook(ValkeyTrunkShelf(redis, settings.store.prefix, SHELF))
 
 
-def toll_guard(settings: Settings, book: TollBook, trunks: Callable[[], tuple[Trunk, ...]]) -> TollGuard:
-    """`trunks`: all of them. Raises ValueError, when a setting is wrong."""
+def toll_guard(
+    settings: Settings,
+    book: TollBook,
+    trunks: Callable[[], tuple[Trunk, ...]],
+    read_trunks: Callable[[], Awaitable[object]],
+) -> TollGuard:
+    """`trunks`: all of them, as `read_trunks` read them last. Raises ValueError, when a setting is wrong."""
 
     def ours() -> tuple[str, ...]:
         known = [replace(trunk, enabled=True) for trunk in trunks()]  # one that rests closes no country
         return caller_ids(settings.account.caller_ids, known, sandbox=False)
 
-    return TollGuard(book, read_allow(settings.dial.allow), ours, caps(settings), rates(settings))
+    return TollGuard(book, read_allow(settings.dial.allow), ours, caps(settings), rates(settings), read_trunks)
 
 
 def caps(settings: Settings) -> Caps:
@@ -303,7 +308,7 @@ def self_test_desk(
     board: ValkeySelfTests,
     book: TrunkBook,
     open_lines: Callable[[], Mapping[str, tuple[Trunk, TrunkLine]]],
-    may_ring: MayRing,
+    refusal: Refusal,
 ) -> SelfTestDesk:
     """`open_lines`: those that this dialer has for calls; a test has its own, and only asks how they are registered."""
 
@@ -325,7 +330,7 @@ def self_test_desk(
     record = ValkeyTrunkRecord(redis, settings.store.prefix)
     news = SelfTestNews(record, settings.account.events_url)
     bench = None if settings.simulate else SelfTestBench(lines_for, held, heard)
-    return SelfTestDesk(board, find, bench, SystemClock(), may_ring=may_ring, news=news)
+    return SelfTestDesk(board, find, bench, SystemClock(), refusal=refusal, news=news)
 
 
 async def probe_lines(settings: Settings) -> str:

@@ -59,7 +59,7 @@ async def api_parts(settings: Settings, stack: contextlib.AsyncExitStack) -> Api
     compose.beside(stack, trunks.keep_reading(apply_file=True), "trunk book")
     tolls = compose.toll_book(settings, redis)
     with naming("dial.allow"):
-        guard = compose.toll_guard(settings, tolls, lambda: trunks.known)
+        guard = compose.toll_guard(settings, tolls, lambda: trunks.known, trunks.read)
     compose.beside(stack, guard.keep_reading(), "toll guard")
     presence = Presence(redis, settings.store.prefix, clock)
     await compose.announced(stack, presence, "api", compose.holder(), dict)

@@ -1,7 +1,7 @@
 """What every dispatch of a dialer works with."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -43,6 +43,6 @@ class Desk:
     clock: Clock
     heard_pct: int
     recordings: Path
-    may_ring: Callable[[str, str], NumberError | None]  # owner, number -> why it is not called (toll_guard.py)
+    refusal: Callable[[str, str], Awaitable[NumberError | None]]  # owner, number (toll_guard.py)
     is_suspended: Callable[[str, str], bool]  # owner, key id: its calls wait
     zone: tzinfo = UTC_ZONE

@@ -139,7 +139,7 @@ class Dispatch:
     # -- up to the point of no return
 
     async def _run(self) -> Went:
-        if objection := self._objection():
+        if objection := await self._objection():
             return await self._end(objection)
         if self._is_suspended():
             return await self._give_back(SUSPENDED_S)
@@ -156,7 +156,7 @@ class Dispatch:
             return await self._end(self._never(no.cause))
         if not await self._wait_for_a_seat():
             return await self._give_back(NO_LINE_S)
-        if objection := self._objection():
+        if objection := await self._objection():
             await self._leave_seat()
             return await self._end(objection)
         if self._stopping or self._is_suspended():
@@ -183,9 +183,11 @@ class Dispatch:
         with contextlib.suppress(Unavailable):  # then it lapses
             await self._desk.store.seats.leave(self._door.trunk.id, self.call.call_id)
 
-    def _objection(self) -> Ending | None:
+    async def _objection(self) -> Ending | None:
         """Why this call ends here and now, without a dial."""
-        now, call = self._desk.clock.now(), self.call
+        call = self.call
+        refusal = await self._desk.refusal(call.owner, call.to_number)  # first: what follows holds while nobody waits
+        now = self._desk.clock.now()
         if self._desk.journal.knows(call.call_id):
             log.error("the store offers a call that was dialled here", call_id=call.call_id)
             return lost(now)
@@ -199,7 +201,6 @@ class Dispatch:
         if not may_carry(self._door.trunk, call):
             log.error("call and trunk do not match", call_id=call.call_id, trunk_id=self._door.trunk.id)
             return self._never(Cause.INVALID_NUMBER)
-        refusal = self._desk.may_ring(call.owner, call.to_number)
         if refusal is not None:  # the rules have changed since it was accepted
             return replace(self._never(cause_of(refusal)), detail=refusal.detail)
         return None

@@ -120,7 +120,7 @@ async def run_dialer(settings: Settings) -> None:
         await compose.apply_trunk_file(settings, book)
         guard = await _toll_guard(stack, settings, redis, book)
         heard_pct = settings.dialer.heard_pct
-        rules, zone = (guard.may_ring, guard.is_suspended), ZoneInfo(settings.account.timezone)
+        rules, zone = (guard.refusal, guard.is_suspended), ZoneInfo(settings.account.timezone)
         desk = Desk(store, library, journal, clock, heard_pct, recordings, *rules, zone)
         entries = compose.with_phone(settings, await book.all())
         last_words = settings.data_dir / "journal" / "lines"
@@ -139,7 +139,7 @@ async def run_dialer(settings: Settings) -> None:
         working = asyncio.create_task(dialer.run(), name="dialer")
         compose.beside(stack, _follow_the_book(settings, book, lines), "trunk book")
         board = compose.self_tests(settings, redis, blocking)
-        tests = compose.self_test_desk(settings, redis, board, book, lines.open, guard.may_ring)
+        tests = compose.self_test_desk(settings, redis, board, book, lines.open, guard.refusal)
         compose.beside(stack, tests.keep_testing(), "self-tests")
         watch = compose.trunk_watch(settings, redis, store.scores, presence)
         compose.beside(stack, watch.keep_looking(lines.trunks, lines.open), "trunk watch")
@@ -152,7 +152,7 @@ async def run_dialer(settings: Settings) -> None:
 async def _toll_guard(stack: contextlib.AsyncExitStack, settings: Settings, redis: Redis, book: TrunkBook) -> TollGuard:
     """Read before the first call is taken, and watched from then on."""
     looking = TrunksNow(settings, book)
-    guard = compose.toll_guard(settings, compose.toll_book(settings, redis), lambda: looking.known)
+    guard = compose.toll_guard(settings, compose.toll_book(settings, redis), lambda: looking.known, looking.read)
     await looking.read()
     await guard.read()
     compose.beside(stack, looking.keep_reading(apply_file=False), "trunks now")

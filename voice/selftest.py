@@ -1,6 +1,6 @@
 """The self-test of a trunk: what is asked, what each step found, what the whole says. Values; nothing runs here."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,11 +12,11 @@ from messaging.errors import Conflict, ServiceError
 WITHIN_S = 60  # no test takes longer, whatever the trunk does
 
 
-MayRing = Callable[[str, str], ServiceError | None]
-"""Owner, number -> why it may not be rung, or None: the destination guard and its limits, asked before a test call."""
+Refusal = Callable[[str, str], Awaitable[ServiceError | None]]
+"""Owner, number -> why it may not be rung, or None: the destination guard, asked before a test call."""
 
 
-def anybody(owner: str, number: str) -> ServiceError | None:
+async def anybody(owner: str, number: str) -> ServiceError | None:
     """Where no guard is set."""
     return None
 

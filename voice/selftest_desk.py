@@ -16,7 +16,7 @@ from messaging.errors import NotFound, Unavailable
 from messaging.numbers import is_magic
 from sip.trunk import Trunk
 from sip.trunk_reading import bind_address_towards
-from voice.selftest import MayRing, Stage, Step, TrunkTest, anybody
+from voice.selftest import Refusal, Stage, Step, TrunkTest, anybody
 from voice.selftest_board import LEASE_S, SelfTestBoard
 from voice.selftest_news import SelfTestNews
 from voice.selftest_run import Bench, run
@@ -46,11 +46,11 @@ class SelfTestDesk:
         bench: Bench | None,
         clock: Clock,
         *,
-        may_ring: MayRing = anybody,
+        refusal: Refusal = anybody,
         news: SelfTestNews | None = None,
         run: Run = run,
     ) -> None:
-        self._may_ring, self._news = may_ring, news
+        self._refusal, self._news = refusal, news
         self._board, self._find, self._bench, self._clock, self._run = board, find, bench, clock, run
         self._room = asyncio.Semaphore(AT_ONCE)
         self._tests: set[asyncio.Task[None]] = set()
@@ -116,7 +116,7 @@ class SelfTestDesk:
         # The last gate, as for every call: test keys reach the sandbox alone, magic numbers never leave it.
         if trunk.sandbox is not test.sandbox or (test.to and is_magic(test.to) and not trunk.sandbox):
             raise CannotTest("That number and that trunk do not go together.")
-        if test.to and not test.sandbox and (refusal := self._may_ring(test.owner, test.to)):
+        if test.to and not test.sandbox and (refusal := await self._refusal(test.owner, test.to)):
             raise CannotTest(f"That number may not be rung: {refusal.detail}")
         if entry.problem:
             raise CannotTest(f"The trunk cannot be used here: {entry.problem}.")

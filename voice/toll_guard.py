@@ -5,10 +5,12 @@
     compose.beside(stack, guard.keep_reading(), "toll guard")
     refusal = guard.may_ring("main.live", "18761234567")  # a NumberError with code and detail, or None
 
+    refusal = await guard.refusal("main.live", "18761234567")  # the same, for an answer that cannot be taken back
+
 The rules are read once and watched, so that a question costs no round trip; a change holds within about a second.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from messaging.accounts import Mode, owner_mode
 from messaging.numbers import NumberError
@@ -20,8 +22,15 @@ from voice.toll_book import KeyCaps, Rules, TollBook
 NO_CAPS, NO_RATES = Caps(), Rates()
 
 
+async def _nothing() -> None:
+    pass
+
+
 class TollGuard:
-    """`allow`, `caps`, `rates`: for accounts that have none of their own. `caller_ids`: those of live calls, now."""
+    """`allow`, `caps`, `rates`: for accounts that have none of their own. `caller_ids`: those of live calls, now.
+
+    `read_trunks`: has the trunks read on which `caller_ids` rests; raises Unavailable.
+    """
 
     def __init__(
         self,
@@ -30,8 +39,10 @@ class TollGuard:
         caller_ids: Callable[[], tuple[str, ...]],
         caps: Caps = NO_CAPS,
         rates: Rates = NO_RATES,
+        read_trunks: Callable[[], Awaitable[object]] = _nothing,
     ) -> None:
         self._book, self._allow, self._caller_ids = book, tuple(allow), caller_ids
+        self._read_trunks = read_trunks
         self._caps, self._rates = caps, rates
         self.rules = Rules()
         self._known: dict[str, tuple[tuple[str, ...], Destinations]] = {}  # by owner, with the caller ids it is from
@@ -53,6 +64,16 @@ class TollGuard:
         if owner_mode(owner) is Mode.TEST:
             return None
         return self.destinations(owner).refusal(number)
+
+    async def refusal(self, owner: str, number: str) -> NumberError | None:
+        """As `may_ring`, but a no is said only by the rules and trunks as they are at this moment: another process may
+        have taken the call on the strength of what changed a moment ago. Raises Unavailable.
+        """
+        if self.may_ring(owner, number) is None:
+            return None
+        await self._read_trunks()
+        await self.read()
+        return self.may_ring(owner, number)
 
     def is_suspended(self, owner: str, key_id: str) -> bool:
         return (owner, key_id) in self.rules.suspended

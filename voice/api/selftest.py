@@ -86,7 +86,7 @@ async def ask(
         before = await api.self_tests.read(test.test_id) if once else None
         if before is not None:
             return _replayed(api, test, *before)
-        _require_allowed(api, test)
+        await _require_allowed(api, test)
         await api.self_tests.ask(test)
     log.info("trunk test asked", trunk_id=trunk_id, test_id=test.test_id, key_id=test.key_id, rings=bool(test.to))
     return await _waited(request, api, principal, test)
@@ -193,8 +193,8 @@ def _caller_id(api: Api, principal: Principal, trunk: Trunk, asked: str | None) 
     raise Invalid(detail, errors=(FieldError("#/from", "not_of_trunk", detail),))
 
 
-def _require_allowed(api: Api, test: TrunkTest) -> None:
+async def _require_allowed(api: Api, test: TrunkTest) -> None:
     """A test call obeys the guard as every call does."""
-    refusal = api.guard.may_ring(test.owner, test.to) if test.to and not test.sandbox else None
+    refusal = await api.guard.refusal(test.owner, test.to) if test.to and not test.sandbox else None
     if refusal is not None:
         raise refusal

@@ -173,6 +173,23 @@ async def test_a_new_list_is_obeyed_and_test_calls_are_not_asked() -> None:
     assert guard.may_ring("main.test", "18762101234") is None
 
 
+async def test_a_final_no_is_said_by_the_rules_and_trunks_of_this_moment_only() -> None:
+    book, known, there = TollBook(MemoryTrunkShelf()), ["2347080670000"], ["2347080670000"]
+
+    async def read_trunks() -> None:
+        known[:] = there
+
+    guard = TollGuard(book, (), lambda: tuple(known), read_trunks=read_trunks)
+    await guard.read()
+    await book.set_allow("main.live", ("gb",))  # by another process, which has taken calls since
+    there.append("12025550199")
+
+    assert guard.may_ring("main.live", "447400123456") is not None
+    assert await guard.refusal("main.live", "447400123456") is None
+    assert await guard.refusal("main.live", "14155552671") is None
+    assert await guard.refusal("main.live", "33612345678") is not None
+
+
 async def test_the_countries_of_a_new_trunk_are_open_at_once() -> None:
     numbers = ["2347080670000"]
     guard = TollGuard(TollBook(MemoryTrunkShelf()), (), lambda: tuple(numbers))

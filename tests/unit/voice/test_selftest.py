@@ -123,6 +123,10 @@ async def test_a_dialer_makes_the_test_of_a_disabled_trunk_and_lets_go_of_it() -
     assert await board.read("test_1") == (test, False)
 
 
+async def _forbids(owner: str, to: str) -> ServiceError | None:
+    return Forbidden(f"{owner} may not ring {to}.")
+
+
 @pytest.mark.parametrize(
     ("asked", "changes", "words"),
     [
@@ -130,7 +134,7 @@ async def test_a_dialer_makes_the_test_of_a_disabled_trunk_and_lets_go_of_it() -
         (replace(ASKED, sandbox=True), {}, "do not go together"),
         (replace(ASKED, to="12025550100"), {}, "do not go together"),
         (ASKED, {"bench": None}, "simulated"),
-        (ASKED, {"may_ring": lambda owner, to: Forbidden(f"{owner} may not ring {to}.")}, "main.live may not ring 234"),
+        (ASKED, {"refusal": _forbids}, "main.live may not ring 234"),
     ],
 )
 async def test_what_must_not_be_tested_is_not_and_says_why(
@@ -163,12 +167,12 @@ async def test_who_tested_a_trunk_and_what_came_of_it_is_an_event_of_the_account
 
 
 async def test_the_guard_is_not_asked_when_no_phone_is_rung() -> None:
-    def guard(owner: str, to: str) -> ServiceError | None:
+    async def guard(owner: str, to: str) -> ServiceError | None:
         raise AssertionError("nothing is rung")
 
     board = MemorySelfTests()
     await board.ask(replace(ASKED, to="", from_number=""))
-    async with desk(board, may_ring=guard):
+    async with desk(board, refusal=guard):
         test = await _finished(board)
 
     assert test.verdict is Verdict.OK
