@@ -159,6 +159,29 @@ async def _drained(http: Any, address: str | None) -> None:
     await until(fine, 50)
 
 
+async def test_a_test_that_rings_counts_and_above_the_limit_of_its_key_no_phone_rings(
+    service: Service, tmp_path: Path
+) -> None:
+    made = (await tocsin("keys", "create", "--live", "--json", "--data", str(service.data))).json
+    async with sipp.Ear(talks=True) as ear:
+        xml = sipp.beside_options(sipp.answers(ear.port))
+        async with sipp.Sipp(xml, tmp_path) as carrier, service.client(LIVE_KEY) as http:
+            await trunk(service, "counted", carrier.port)
+            rules = {"keys": {made["key_id"]: {"calls_per_day": 1}}}
+            assert (await http.put("/v1/limits", json=rules)).status_code == 200
+            said = await tocsin("trunk", "check", "counted", "--to", NUMBER, **towards(service, made["key"]))
+            async with service.client(made["key"]) as stolen:
+                used = (await stolen.get("/v1/limits")).json()["this_key"]["used"]
+                refused = [await stolen.post("/v1/trunks/counted/test", json={"to": NUMBER}) for _ in range(2)]
+        dialogs = {invite.header("Call-ID") for invite in carrier.received("INVITE")}
+
+    assert said.code == Exit.OK, said
+    assert (used["calls"], used["minutes_held"], used["open_calls"]) == (1, 0, 0)
+    assert 0 < used["minutes"] < 1
+    assert [(one.status_code, one.json()["code"]) for one in refused] == [(403, "SPEND_CAP"), (403, "KEY_SUSPENDED")]
+    assert len(dialogs) == 1
+
+
 async def test_a_trunk_that_is_not_there_has_the_exit_code_for_it(service: Service) -> None:
     said = await tocsin("trunk", "check", "nowhere", **towards(service, LIVE_KEY))
     assert said.code == Exit.NOT_FOUND
