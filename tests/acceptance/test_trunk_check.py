@@ -162,15 +162,15 @@ async def _drained(http: Any, address: str | None) -> None:
 async def test_a_test_that_rings_counts_and_above_the_limit_of_its_key_no_phone_rings(
     service: Service, tmp_path: Path
 ) -> None:
-    made = (await tocsin("keys", "create", "--live", "--json", "--data", str(service.data))).json
+    [(key, key_id)] = await service.live_keys(1)
     async with sipp.Ear(talks=True) as ear:
         xml = sipp.beside_options(sipp.answers(ear.port))
         async with sipp.Sipp(xml, tmp_path) as carrier, service.client(LIVE_KEY) as http:
             await trunk(service, "counted", carrier.port)
-            rules = {"keys": {made["key_id"]: {"calls_per_day": 1}}}
+            rules = {"keys": {key_id: {"calls_per_day": 1}}}
             assert (await http.put("/v1/limits", json=rules)).status_code == 200
-            said = await tocsin("trunk", "check", "counted", "--to", NUMBER, **towards(service, made["key"]))
-            async with service.client(made["key"]) as stolen:
+            said = await tocsin("trunk", "check", "counted", "--to", NUMBER, **towards(service, key))
+            async with service.client(key) as stolen:
                 used = (await stolen.get("/v1/limits")).json()["this_key"]["used"]
                 refused = [await stolen.post("/v1/trunks/counted/test", json={"to": NUMBER}) for _ in range(2)]
         dialogs = {invite.header("Call-ID") for invite in carrier.received("INVITE")}
