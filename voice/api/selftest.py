@@ -78,7 +78,8 @@ async def ask(
     request: Request, api: ApiParts, principal: MayAdmin, trunk_id: TrunkId, prefer: Prefer = None
 ) -> Response:
     """DNS, connect, TLS, OPTIONS, REGISTER, then a call: INVITE, RTP both ways, DTMF, BYE. On lines of its own, so it
-    disturbs no call and works for a disabled trunk too. With `to` a phone rings; one test at a time for each trunk.
+    disturbs no call and works for a disabled trunk too. With `to` a phone rings, and that counts as a call of the key;
+    one test at a time for each trunk.
     """
     wants(request, JSON)
     body = await read_body(request) if await request.body() else Body({})
