@@ -44,7 +44,7 @@ from voice.presence import Presence
 from voice.retention import keep_sweeping, remove_older
 from voice.scoreboard import Scores
 from voice.sealing import Sealer
-from voice.selftest import Refusal
+from voice.selftest import Refusal, Suspended
 from voice.selftest_board import ValkeySelfTests
 from voice.selftest_call import SETTLE_S
 from voice.selftest_desk import SelfTestDesk
@@ -309,6 +309,7 @@ def self_test_desk(
     book: TrunkBook,
     open_lines: Callable[[], Mapping[str, tuple[Trunk, TrunkLine]]],
     refusal: Refusal,
+    is_suspended: Suspended,
 ) -> SelfTestDesk:
     """`open_lines`: those that this dialer has for calls; a test has its own, and only asks how they are registered."""
 
@@ -330,7 +331,7 @@ def self_test_desk(
     record = ValkeyTrunkRecord(redis, settings.store.prefix)
     news = SelfTestNews(record, settings.account.events_url)
     bench = None if settings.simulate else SelfTestBench(lines_for, held, heard)
-    return SelfTestDesk(board, find, bench, SystemClock(), refusal=refusal, news=news)
+    return SelfTestDesk(board, find, bench, SystemClock(), refusal=refusal, is_suspended=is_suspended, news=news)
 
 
 async def probe_lines(settings: Settings) -> str:
