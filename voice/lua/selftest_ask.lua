@@ -1,6 +1,7 @@
 -- KEYS who tests this trunk, the test, tests wanted, tests of late   ARGV id, body, keep s, taken within ms, most, of late s
 -- Answers 1: asked. 0: another test holds the trunk. Below: too many of late, as many seconds are to be waited.
 -- Repeating it changes nothing: the same test is asked once.
+whole(3, 4, 5, 6)
 local holder = redis.call('GET', KEYS[1])
 if holder == ARGV[1] then return 1 end
 if holder then return 0 end
