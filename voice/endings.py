@@ -37,12 +37,14 @@ def of_leg(
 ) -> Ending:
     """The ending of a call that had a leg. `call` as it stood when `ended` arrived. `barred`: TrunkDoor.barred."""
     at = moment(ended.at)
+    # The call is stored as dialing before its INVITE leaves: on a busy machine long before.
+    invited_at = call.start_at if ended.invited_at is None else moment(ended.invited_at)
     judged = outcomes.judge(
         ended,
         rang=call.ring_at is not None,
         answered=call.answer_at is not None,
         rtp_required=trunk.rtp.required if trunk else False,
-        elapsed_s=_seconds(call.start_at, at),
+        elapsed_s=_seconds(invited_at, at),
         talk_s=_seconds(call.answer_at, at),
         pause_ms=message.script.pause_ms,
         heard_pct=heard_from_pct,
