@@ -111,17 +111,24 @@ def is_unsure(error: ResponseError) -> bool:
     return type(error).__name__ in named or (bool(words) and words[0] in UNSURE_CODES)
 
 
+def _lua(name: str) -> str:
+    return (Path(__file__).parent / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+
+
 class Script:
-    """A Lua script, run by its hash: `await script(redis, keys, args)`. Raises Unavailable when unsure."""
+    """A Lua script, run by its hash: `await script(redis, keys, args)`. Raises Unavailable when unsure.
+
+    messaging/lua/whole.lua stands in front of each: an argument that is no number is refused before the first write.
+    """
 
     def __init__(self, lua: str) -> None:
-        self.lua = lua
-        self.sha = hashlib.sha1(lua.encode(), usedforsecurity=False).hexdigest()
+        self.lua = _lua("whole") + lua
+        self.sha = hashlib.sha1(self.lua.encode(), usedforsecurity=False).hexdigest()
 
     @classmethod
     def named(cls, name: str) -> Self:
         """One of messaging/lua/."""
-        return cls((Path(__file__).parent / "lua" / f"{name}.lua").read_text(encoding="utf-8"))
+        return cls(_lua(name))
 
     async def __call__(self, redis: Redis, keys: Sequence[str], args: Sequence[str | int | float] = ()) -> Any:
         with unsure():

@@ -224,6 +224,7 @@ class Ended:
     recording: str | None = None
     error: str | None = None  # our own stack's words, when it failed
     sit: Sit | None = None  # the network's announcement tone before an answer, the one heard most
+    invited_at: float | None = None  # our first INVITE on the wire; None: nobody saw one
 
 
 LineEvent = Dialling | Ringing | Answered | Speaking | Played | Digit | Trace | Ended

@@ -396,7 +396,7 @@ class Exchange:
             leg = self._ends.leg_of(seen.sip_call_id)
             if leg is None:
                 continue
-            leg.watch(seen)
+            leg.watch(seen, at)
             if self._setup.ladder and leg.traced < TRACE_MOST and not self._ends.told(seen.sip_call_id):
                 leg.traced += 1
                 self._events.append(Trace(leg.dial.call_id, at, seen.sent, seen.peer, kept(seen.text)))

@@ -132,6 +132,7 @@ class Leg:
     rings: int = 0
     traced: int = 0
     invited: bool = False  # an INVITE left
+    invited_at: float | None = None  # the first of them, Unix seconds
     mark: int | None = None  # the engine's, from before the dial
     encrypted: bool = False  # the answer takes up SRTP
     unsent: bool = False  # the INVITE that PJSIP reported never had a connection to leave by
@@ -178,10 +179,10 @@ class Leg:
         self.due[Why.MEDIA_TIMEOUT] = now + self.dial.rtp_timeout_s
         self._sent_before = self.counters.sent
 
-    def watch(self, seen: Seen) -> None:
+    def watch(self, seen: Seen, at: float) -> None:
         """What crossed the wire says when the call is really over, also after PJSIP has told us that it is."""
         if seen.method == "INVITE":
-            self._watch_invite(seen)
+            self._watch_invite(seen, at)
         elif seen.method == "BYE" and seen.code >= 200:
             self.byes_answered += 1
         elif seen.method == "BYE" and seen.code == 0:
@@ -190,12 +191,12 @@ class Leg:
             if not seen.sent:
                 self.reason_header, self.q850 = reason_of(seen.text)
 
-    def _watch_invite(self, seen: Seen) -> None:
+    def _watch_invite(self, seen: Seen, at: float) -> None:
         if self.inbound:
             if seen.sent and seen.code >= 200 and self.final is None:
                 self.final, self.encrypted = read_answer(seen.text), "a=crypto:" in seen.text
         elif seen.sent:
-            self.invited = True
+            self.invited, self.invited_at = True, self.invited_at or at
         elif seen.code >= 100:
             self.reached(Phase.TRYING)
             self.peer = seen.peer
@@ -376,6 +377,7 @@ class Leg:
             reason_header=self.reason_header,
             q850=self.q850,
             sit=max(self.sits, key=self.sits.count, default=None),  # a torn one is outvoted
+            invited_at=self.invited_at,
         )
         if told is None:
             return facts

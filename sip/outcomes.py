@@ -31,6 +31,7 @@ __all__ = [
     "judge",
     "never_dialled",
     "of_answer",
+    "refused_before",
     "worker_lost",
 ]
 
@@ -207,6 +208,14 @@ def never_dialled(cause: Cause) -> Outcome:
         return _NEVER_DIALLED[cause]
     except KeyError:
         raise ValueError(f"{cause} cannot end a call that was never dialled") from None
+
+
+def refused_before(cause: Cause, again: Again) -> Outcome:
+    """The outcome of a later hop without a leg: no other trunk took it in time, so what the first one said stands.
+
+    `cause`, `again`: of the first hop. The next trunk has had its chance, so what remains of `next_trunk` is `later`.
+    """
+    return _outcome(Ending.FAILED, cause, Again.LATER if again is Again.NEXT_TRUNK else again)
 
 
 def worker_lost(*, sent: bool = True) -> Outcome:

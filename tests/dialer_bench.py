@@ -164,7 +164,9 @@ class Bench:
 
     async def final(self, intake: Intake, index: int = 0) -> Call:
         """The call when it is final, by following its events as the API does."""
-        call_id = intake.calls[index].call_id
+        return await self.final_call(intake.calls[index].call_id)
+
+    async def final_call(self, call_id: str) -> Call:
         async with asyncio.timeout(30.0):
             async for _ in self.store.follow(call_id, 0):
                 pass

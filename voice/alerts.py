@@ -30,6 +30,7 @@ KEEP_S = 30 * 86_400  # a delivered alert can be looked at for so long
 _TELL = Script(
     OUTBOX_LUA
     + """
+whole(5, 6)
 if not redis.call('SET', KEYS[5], '1', 'NX', 'EX', ARGV[6]) then return end
 redis.call('XADD', KEYS[4], 'MINID', '~', string.format('%.0f', ARGV[5] - ARGV[6] * 1000), '*', 'event', ARGV[8])
 redis.call('EXPIRE', KEYS[4], ARGV[6])

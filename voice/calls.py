@@ -163,6 +163,14 @@ class Ending:
     sent: bool = True  # False: certainly nothing left this machine, so the call was never dialled
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How the first hop of an attempt ended: the attempt's own end, when no other trunk takes it in time."""
+
+    cause: str
+    again: str
+
+
 Fact = Dialed | CameIn | NotDialed | Rang | WasAnswered | KeyPressed | Ending
 
 
@@ -189,6 +197,7 @@ class Call:
     hop: int = 1  # of this attempt: the leg on the next trunk is a call of its own
     tried: tuple[str, ...] = ()  # trunks of the hops before
     dial_by: datetime | None = None  # a later hop that has not left by then does not leave any more
+    refused: Refusal | None = None  # of a later hop: what its first one ended with
     start_at: datetime | None = None
     ring_at: datetime | None = None
     answer_at: datetime | None = None

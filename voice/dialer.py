@@ -15,7 +15,7 @@ from sip.trunk import Trunk, TrunkUri
 from voice.calls import Ending, Status
 from voice.desk import Desk
 from voice.dispatch import Dispatch, Went
-from voice.endings import lost, outcome_of, without_leg
+from voice.endings import lost, not_taken, outcome_of, without_leg
 from voice.health import Target, watch
 from voice.routing import Admin, Candidate, TrunkState, Wanted, because, candidates, never, wanted_by
 from voice.store import Intent, Lane, Lease
@@ -347,8 +347,9 @@ class Dialer:
         now = self._desk.clock.now()
         if lease.call.status is not Status.QUEUED or self._desk.journal.knows(lease.call.call_id):
             return lost(now)
-        canceled = lease.intent is Intent.CANCEL
-        return without_leg(Cause.CANCELED_BY_API if canceled else cause, now)
+        if lease.intent is Intent.CANCEL:
+            return without_leg(Cause.CANCELED_BY_API, now)
+        return not_taken(lease.call, cause, now)
 
     # -- leaving
 

@@ -19,13 +19,13 @@ from sip.line import Leg, LineError, LinesDown, NoFreeLine
 from voice.calls import Call, Dialed, Ending, KeyPressed, NotDialed, Rang, Status, WasAnswered
 from voice.desk import Audio, Desk
 from voice.destinations import cause_of
-from voice.endings import in_public, lost, moment, of_leg, outcome_of, without_audio, without_leg
+from voice.endings import in_public, lost, moment, not_taken, of_leg, outcome_of, without_audio, without_leg
 from voice.failover import may_go_on, next_hop
 from voice.flows import begin, step
 from voice.health import reachable
 from voice.invite import CannotDial, Invite, invite_for, with_sip_call_id
 from voice.messages import Message, Outcome
-from voice.routing import Candidate, Wanted, wanted_by
+from voice.routing import Candidate, Wanted, now_or_soon, wanted_by
 from voice.store import Intent, Lease, Successor
 from voice.trunk_budget import budget_for
 from voice.trunks import TrunkDoor, may_carry
@@ -194,7 +194,7 @@ class Dispatch:
         if self._canceled:
             return self._never(Cause.CANCELED_BY_API)
         if now >= min(self.message.valid_until, call.dial_by or self.message.valid_until):
-            return self._never(Cause.VALIDITY_EXPIRED)
+            return not_taken(call, Cause.VALIDITY_EXPIRED, now)
         if self._lease.times_leased > TIMES_LEASED_MOST:
             log.error("call parked", call_id=call.call_id, times_leased=self._lease.times_leased)
             return self._never(Cause.POISON)
@@ -355,13 +355,12 @@ class Dispatch:
         return await self._end(with_sip_call_id(ending, self._traces), self._next_hop(ended, ending))
 
     def _next_hop(self, ended: Ended, ending: Ending) -> Successor | None:
-        """Over another trunk, when the policy allows it and one can take the call now."""
+        """Over another trunk, when the policy allows it and one takes the call now, or would if it had a channel."""
         now, policy = self._desk.clock.now(), self._door.trunk.failover
         if self._canceled or not may_go_on(self.call, ended, ending, policy, now):
             return None
-        following = next_hop(self.call, self.message, policy, now, self._desk.zone)
-        found = self._ways(wanted_by(following.call, self.message))
-        if not found or found[0].skip is not None:
+        following = next_hop(self.call, ending, self.message, policy, now, self._desk.zone)
+        if not now_or_soon(self._ways(wanted_by(following.call, self.message))):
             return None
         log.info("next hop", call_id=self.call.call_id, next_call_id=following.call.call_id, cause=ending.cause)
         return following

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from media.prompt import Prompt
 from media.speech import SpeechError
 from sip import outcomes
-from sip.causes import Cause, Fault, Sit
+from sip.causes import Again, Cause, Fault, Sit
 from sip.commands import Why
 from sip.events import Ended, Origin, RtpStats
 from sip.outcomes import IN_VAIN, PACKET_MS
@@ -22,6 +22,7 @@ DETAIL_MOST = 300  # characters: a sentence, and a word of each engine that was 
 _OF_OURS = re.compile(
     r"(?<![\w:/])/\w[^\s'\",;:)]*|\b\d{1,3}(?:\.\d{1,3}){3}\b|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){3,7}"
 )
+NO_OTHER = "no other trunk took it in time"
 _ANNOUNCED = {
     Sit.VACANT: "number not in service",
     Sit.INTERCEPT: "number changed or disconnected",
@@ -36,12 +37,14 @@ def of_leg(
 ) -> Ending:
     """The ending of a call that had a leg. `call` as it stood when `ended` arrived. `barred`: TrunkDoor.barred."""
     at = moment(ended.at)
+    # The call is stored as dialing before its INVITE leaves: on a busy machine long before.
+    invited_at = call.start_at if ended.invited_at is None else moment(ended.invited_at)
     judged = outcomes.judge(
         ended,
         rang=call.ring_at is not None,
         answered=call.answer_at is not None,
         rtp_required=trunk.rtp.required if trunk else False,
-        elapsed_s=_seconds(call.start_at, at),
+        elapsed_s=_seconds(invited_at, at),
         talk_s=_seconds(call.answer_at, at),
         pause_ms=message.script.pause_ms,
         heard_pct=heard_from_pct,
@@ -72,6 +75,14 @@ def _could_be_heard_ms(judged: Judged, ended: Ended, trunk: Trunk | None, talk_s
 def without_leg(cause: Cause, at: datetime) -> Ending:
     """The ending of a call that was never dialled."""
     return _ending(outcomes.never_dialled(cause), at, sent=False)
+
+
+def not_taken(call: Call, cause: Cause, at: datetime) -> Ending:
+    """The ending of a queued call that no trunk took. `cause`: why, unless it is a later hop."""
+    if call.refused is None:
+        return without_leg(cause, at)
+    judged = outcomes.refused_before(Cause(call.refused.cause), Again(call.refused.again))
+    return replace(_ending(judged, at, sent=False), detail=NO_OTHER)
 
 
 def without_audio(prompt: Prompt, error: SpeechError, at: datetime) -> Ending:

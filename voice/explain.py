@@ -107,6 +107,8 @@ ERROR_HOMES = (
 
 HEARD_PCT = 80  # from here on a message counts as heard, unless the service is set otherwise
 
+_HELPS = frozenset({Again.LATER, Again.NEXT_TRUNK})  # the retry classes in which another attempt may end better
+
 _SIP = re.compile(r"(?:SIP(?:/2\.0)?[ :_]*)?([1-6]\d\d)(?:[ _].*)?", re.IGNORECASE)
 _ALIASES = {
     "CANCELLED": "canceled",
@@ -183,8 +185,7 @@ def _of_answer(code: int) -> Explanation:
     phrase = PHRASES.get(code, f"(treated as {code // 100}00, as RFC 3261 says)")
     sentence = " ".join(part for part in (text.sentence, NOTES.get(code)) if part)
     fault = outcome.fault.value if outcome.fault else None
-    again = outcome.again in (Again.LATER, Again.NEXT_TRUNK)
-    return Explanation(str(code), f"{code} {phrase}", sentence, fault, again, text.next_step)
+    return Explanation(str(code), f"{code} {phrase}", sentence, fault, outcome.again in _HELPS, text.next_step)
 
 
 def exit_code(call: Mapping[str, Any], *, wanted: str | None = None) -> int:
@@ -228,8 +229,12 @@ def _completed_word(call: Mapping[str, Any], cause: Cause | None, heard_pct: int
     return "Heard, no key" if heard else "Hung up early"
 
 
-def explain_call(call: Mapping[str, Any]) -> Explanation:
-    """Why a call ended as it did: the five facts for a Call object."""
+def explain_call(call: Mapping[str, Any], again: str | None = None) -> Explanation:
+    """Why a call ended as it did: the five facts for a Call object. `again`: the retry class of its ending.
+
+    Only the class knows whether trying again helps: one cause may have several. A trunk that refuses one call is not
+    one that has barred us, and a time limit may cut off everything or nothing.
+    """
     status, cause = _status(call), _cause(call)
     entry = _dictionary().get(cause.value if cause else status.value if status else "")
     if entry is None:
@@ -237,7 +242,8 @@ def explain_call(call: Mapping[str, Any]) -> Explanation:
             "unknown", "Unknown", "Nothing is known of this call.", None, False, "Look at the call's events."
         )
     fault = call.get("fault") or entry.fault
-    retryable = entry.retryable and not call.get("permanent") and not call.get("may_have_rung")
+    helps = again in _HELPS if again not in (None, Again.NONE) else entry.retryable
+    retryable = helps and not call.get("permanent") and not call.get("may_have_rung")
     return Explanation(entry.code, word_for(call), sentence_for(call), fault, retryable, entry.next_step)
 
 

@@ -54,9 +54,12 @@ class Explained:
         return {**asdict(self), "evidence": [asdict(fact) for fact in self.evidence]}
 
 
-def explained(call: Mapping[str, Any], rows: Sequence[Row] = ()) -> Explained:
-    """For a Call object, final or not; `rows`: its ladder, empty when none is stored."""
-    entry = explain_call(call)
+def explained(call: Mapping[str, Any], rows: Sequence[Row] = (), again: str | None = None) -> Explained:
+    """For a Call object, final or not; `rows`: its ladder, empty when none is stored.
+
+    `again`: the retry class of its ending, which stands in no Call object; None: by its cause alone.
+    """
+    entry = explain_call(call, again)
     return Explained(
         call_id=str(call.get("call_id") or ""),
         status=str(call.get("status") or ""),

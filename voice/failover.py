@@ -13,7 +13,7 @@ from sip.causes import Again
 from sip.events import Ended, Phase
 from sip.outcomes import NEVER_NEXT_TRUNK
 from sip.trunk import Failover
-from voice.calls import Call, Ending
+from voice.calls import Call, Ending, Refusal
 from voice.messages import Message
 from voice.store import Successor
 from voice.telling import as_accepted, deliveries, queued_event
@@ -40,8 +40,8 @@ def dial_by(call: Call, policy: Failover) -> datetime:
     return call.dial_by or (call.start_at or call.created_at) + timedelta(milliseconds=policy.total_budget_ms)
 
 
-def next_hop(call: Call, message: Message, policy: Failover, now: datetime, zone: tzinfo) -> Successor:
-    """The call that follows: same recipient, same attempt, a new id."""
+def next_hop(call: Call, ending: Ending, message: Message, policy: Failover, now: datetime, zone: tzinfo) -> Successor:
+    """The call that follows `call`, which ends so: same recipient, same attempt, a new id."""
     call_id = ids.call_id()
     fresh = replace(
         as_accepted(call),
@@ -51,6 +51,7 @@ def next_hop(call: Call, message: Message, policy: Failover, now: datetime, zone
         hop=call.hop + 1,
         tried=(*call.tried, call.trunk_id or ""),
         dial_by=min(dial_by(call, policy), message.valid_until),
+        refused=call.refused or Refusal(ending.cause, ending.again),
     )
     event = queued_event(fresh)
     return Successor(fresh, event, deliveries(fresh, message, event, zone))

@@ -126,6 +126,14 @@ def never(found: Sequence[Candidate]) -> Cause | None:
     return causes[0] if causes else Cause.GEO_BLOCKED  # no trunk goes there
 
 
+def now_or_soon(found: Sequence[Candidate]) -> bool:
+    """One can carry the call, or could but for its channels and its pace.
+
+    For a call that has little time: a trunk that is down, closed or switched off rarely comes back within seconds.
+    """
+    return any(one.skip in (None, Skip.FULL) for one in found)
+
+
 def because(found: Sequence[Candidate], tried: Sequence[str] = ()) -> str:
     """Why the first of them carries the call, in a few words for its record."""
     first, *others = (one for one in found if one.skip is None)

@@ -99,6 +99,7 @@ def as_accepted(call: Call) -> Call:
         hop=call.hop,
         tried=call.tried,
         dial_by=call.dial_by,
+        refused=call.refused,
         tariff=call.tariff,
     )
 

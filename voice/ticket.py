@@ -13,9 +13,9 @@ from voice.explaining import Evidence, explained
 VALUE_MOST = 300
 
 
-def as_ticket(call: Mapping[str, Any], rows: Sequence[Row] = ()) -> str:
-    """For a Call object; `rows`: its ladder, empty when none is stored."""
-    told = explained({**call, "digits": ""}, rows)
+def as_ticket(call: Mapping[str, Any], rows: Sequence[Row] = (), again: str | None = None) -> str:
+    """For a Call object; `rows`, `again`: as for `explained`."""
+    told = explained({**call, "digits": ""}, rows, again)
     sip = call.get("sip") or {}
     facts = [
         ("call", told.call_id),

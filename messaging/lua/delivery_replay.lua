@@ -1,5 +1,6 @@
 -- KEYS delivery, due, wake, dead letters   ARGV id, wake_maxlen   →   1 when it goes out again
 -- The schedule begins anew; the tries so far stay in the log.
+whole(2)
 if redis.call('HGET', KEYS[1], 'state') ~= 'dead' then return 0 end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

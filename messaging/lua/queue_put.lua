@@ -1,5 +1,6 @@
 -- KEYS due, wake   ARGV entry, delay_ms, wake_maxlen
 -- A score with half a millisecond marks an entry that is leased: putting it again must not make it due.
+whole(2, 3)
 local time = redis.call('TIME')
 local at = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[2])
 local there = redis.call('ZSCORE', KEYS[1], ARGV[1])

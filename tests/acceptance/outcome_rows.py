@@ -72,7 +72,6 @@ class Says:
     sip: tuple[int, str] | None
     source: str = ""  # empty: what the cause says
     rang: bool | None = None  # may_have_rung; None: what the class says
-    retryable: bool | None = None  # None: what the class says
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +250,7 @@ def _talked(ears: Ears) -> Iterator[Row]:
     limit = Says("completed", "max_duration", None, "later", (200, "remote"))
     yield Row("max_duration, little heard", MAIN, 5009, limit, 0, far.answers(port), long)
     waits = {"gather": {"timeout_ms": 60000}, "max_duration": 5}
-    yield Row(
-        "max_duration, all heard", MAIN, 5010, replace(limit, again="ok", retryable=True), 0, far.answers(port), waits
-    )
+    yield Row("max_duration, all heard", MAIN, 5010, replace(limit, again="ok"), 0, far.answers(port), waits)
     nothing = Says("completed", "media_incompatible", 31, "config", (200, "remote"))
     yield Row("200 without SDP", MAIN, 5011, nothing, 0, far.answers_without_sdp())
     yield Row("200 with a codec nobody offered", MAIN, 5012, nothing, 0, far.answers(port, codec=3))
@@ -310,7 +307,7 @@ def _never_dialled() -> Iterator[Row]:
     canceled = row("canceled while queued", 7002, "canceled", "canceled_by_api", "ours", send_at=tomorrow)
     yield replace(canceled, act_in="queued")
     expired = row("its time passed in the queue", 7003, "expired", "validity_expired", "none", trunk_id="shut")
-    yield replace(expired, valid_for=timedelta(seconds=3), says=replace(expired.says, retryable=True))
+    yield replace(expired, valid_for=timedelta(seconds=3))
     yield row("no trunk goes there", 7004, "blocked", "geo_blocked", "ours", trunk_id="mute")
     yield row("dearer than allowed", 7005, "blocked", "spend_cap", "ours", trunk_id="dear")
     yield row("a caller id of another trunk", 7006, "blocked", "caller_id_unverified", "ours", trunk_id="other-caller")

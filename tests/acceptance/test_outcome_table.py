@@ -37,7 +37,7 @@ LOOK_EVERY_S = 0.5
 AT_ONCE = 6
 _STATES = ("queued", "dialing", "ringing", "answered", "final")
 WITHIN_S = 240.0  # a session that nobody refreshes takes 60 s, and the rest of it is for a busy machine
-RETRYABLE = {"later": True, "next_trunk": True}
+RETRYABLE = ("later", "next_trunk", "none")  # none: it was never tried, so a later valid_until helps
 
 Kill = Callable[[str], None]
 
@@ -74,7 +74,7 @@ def _expected(row: Row) -> dict[str, Any]:
         "q850": says.q850 if says.sip else None,
         "permanent": says.again in ("dead_number", "refused"),
         "may_have_rung": uncertain if says.rang is None else says.rang,
-        "retryable": RETRYABLE.get(says.again, False) if says.retryable is None else says.retryable,
+        "retryable": says.again in RETRYABLE,
         "side": fault,
         "second": row.second,
         "legs": 1 + row.second,

@@ -358,7 +358,9 @@ async def _end(
 
 async def test_a_next_hop_is_stored_with_the_end_and_the_recipient_waits_for_it(store: CallStore) -> None:
     lease, call = await _dialing(store)
-    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+    following = next_hop(
+        call, an_ending(Status.FAILED, "trunk_failure", again="next_trunk"), lease.message, Failover(), now(), UTC_ZONE
+    )
 
     verdicts = await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following, times=2)
 
@@ -382,7 +384,9 @@ async def test_a_next_hop_is_stored_with_the_end_and_the_recipient_waits_for_it(
 
 async def test_a_stale_end_brings_no_next_hop(store: CallStore) -> None:
     lease, call = await _dialing(store)
-    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+    following = next_hop(
+        call, an_ending(Status.FAILED, "trunk_failure", again="next_trunk"), lease.message, Failover(), now(), UTC_ZONE
+    )
 
     verdicts = await _end(store, replace(lease, epoch=9), call, an_ending(Status.FAILED, "trunk_failure"), following)
 
@@ -393,7 +397,9 @@ async def test_a_stale_end_brings_no_next_hop(store: CallStore) -> None:
 
 async def test_a_call_canceled_meanwhile_has_no_next_hop(store: CallStore) -> None:
     lease, call = await _dialing(store)
-    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+    following = next_hop(
+        call, an_ending(Status.FAILED, "trunk_failure", again="next_trunk"), lease.message, Failover(), now(), UTC_ZONE
+    )
     await store.intend(call.call_id, Intent.CANCEL)
 
     await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following)
@@ -405,7 +411,9 @@ async def test_a_call_canceled_meanwhile_has_no_next_hop(store: CallStore) -> No
 async def test_a_next_hop_that_found_no_trunk_in_its_time_is_overdue(store: CallStore) -> None:
     lease, call = await _dialing(store)
     soon = Failover(total_budget_ms=150)
-    following = next_hop(call, lease.message, soon, now(), UTC_ZONE)
+    following = next_hop(
+        call, an_ending(Status.FAILED, "trunk_failure", again="next_trunk"), lease.message, soon, now(), UTC_ZONE
+    )
     await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following)
 
     (late,) = await until(lambda: store.overdue(Lane.SANDBOX, "d", 5, 15.0))
@@ -415,7 +423,9 @@ async def test_a_next_hop_that_found_no_trunk_in_its_time_is_overdue(store: Call
 
 async def test_canceling_the_message_reaches_the_next_hop(store: CallStore) -> None:
     lease, call = await _dialing(store)
-    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+    following = next_hop(
+        call, an_ending(Status.FAILED, "trunk_failure", again="next_trunk"), lease.message, Failover(), now(), UTC_ZONE
+    )
     await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following)
 
     assert await store.intend_all(call.ref_id, Intent.CANCEL) == 2
@@ -716,7 +726,9 @@ async def test_the_next_hop_of_a_campaign_call_lets_alerts_go_first(store: CallS
     await store.accept(an_intake(1, campaign=True))
     lease = await one_lease(store)
     _, call = await step(store, lease, lease.call, dialed())
-    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+    following = next_hop(
+        call, an_ending(Status.FAILED, "trunk_failure", again="next_trunk"), lease.message, Failover(), now(), UTC_ZONE
+    )
     await _end(store, lease, call, an_ending(Status.FAILED, "trunk_failure"), following)
     await store.accept(an_intake(1))
 

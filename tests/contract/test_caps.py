@@ -146,7 +146,9 @@ async def test_the_next_hop_takes_over_what_was_held(store: CallStore) -> None:
     _, call = await step(store, lease, lease.call, dialed())
     ending = an_ending(Status.FAILED, "trunk_failure")
     after = advance(call, ending)
-    following = next_hop(call, lease.message, Failover(), now(), UTC_ZONE)
+    following = next_hop(
+        call, an_ending(Status.FAILED, "trunk_failure", again="next_trunk"), lease.message, Failover(), now(), UTC_ZONE
+    )
     await store.apply(call, after, lease.epoch, event_of(after, ending), successor=following)
 
     assert await store.used(OWNER, KEY, DAY) == Used(1, 0, 360, 0, 70_000, 1)

@@ -12,13 +12,14 @@ from sip.lines import Lines
 from sip.trunk import Credentials, Failover, Trunk, TrunkUri
 from tests import sipp
 from tests.dialer_bench import Bench
+from tests.until import time_passes
 from tests.valkey import TestValkey
 from tests.voice_values import HOOK, now
 from voice.call_object import call_object
 from voice.calls import Call, Status
 from voice.dialer import Dialer
-from voice.messages import Outcome, Recipient
-from voice.store import Intake, Lane
+from voice.messages import Gather, Outcome, Recipient, Script
+from voice.store import Intake, Intent, Lane
 from voice.store_valkey import ValkeyCallStore
 
 pytestmark = [
@@ -40,16 +41,29 @@ class Carriers:
     async def call(self, *scenarios: str, policy: Failover | None = None) -> list[Call]:
         async with self.dialer(*scenarios, policy=policy) as (bench, _):
             intake = await bench.call(NUMBER, sandbox=False, owner="main.live", callbacks=(HOOK,))
-            calls: list[Call] = []
-            while len(calls) < len((recipient := await self._recipient(intake)).call_ids):
-                calls.append(await self._final(recipient.call_ids[len(calls)]))
-        assert recipient.call_ids == tuple(call.call_id for call in calls)
-        assert recipient.outcome is not Outcome.PENDING
+            calls = await self.legs(intake)
         assert await self.store.queued(Lane.LIVE) == 0
         return calls
 
+    async def legs(self, intake: Intake) -> list[Call]:
+        """All of them, when the last one is final."""
+        calls: list[Call] = []
+        while len(calls) < len((recipient := await self._recipient(intake)).call_ids):
+            calls.append(await self._final(recipient.call_ids[len(calls)]))
+        assert recipient.call_ids == tuple(call.call_id for call in calls)
+        assert recipient.outcome is not Outcome.PENDING
+        return calls
+
+    async def next_leg(self, intake: Intake) -> str:
+        """When it is stored: with the end of the first one."""
+        await self._final(intake.calls[0].call_id)
+        [_, call_id] = (await self._recipient(intake)).call_ids
+        return call_id
+
     @asynccontextmanager
-    async def dialer(self, *scenarios: str, policy: Failover | None = None) -> AsyncIterator[tuple[Bench, Dialer]]:
+    async def dialer(
+        self, *scenarios: str, policy: Failover | None = None, channels: int = 2
+    ) -> AsyncIterator[tuple[Bench, Dialer]]:
         lines: dict[str, tuple[Trunk, Line]] = {}
         for priority, (name, scenario) in enumerate(zip("abc", scenarios, strict=False), 1):
             uas = self.uas[name] = await self._stack.enter_async_context(sipp.Sipp(scenario, self._directory))
@@ -60,6 +74,7 @@ class Carriers:
                 (uri,),
                 priority=priority,
                 cps=20.0,
+                channels=channels,
                 auth=Credentials("us", "carrier", "wrong"),
                 failover=policy or Failover(),
             )
@@ -108,6 +123,32 @@ async def test_503_at_the_first_rings_once_at_the_second(carriers: Carriers, ear
     for call in calls:
         assert [event.type for event in await carriers.store.events(call.call_id)].count("call.ended") == 1
     assert (await carriers.store.tally(calls[0].ref_id)).by_outcome == {Outcome.DELIVERED: 1}
+
+
+async def test_the_next_trunk_rings_once_when_a_channel_of_it_comes_free(carriers: Carriers, ear: sipp.Ear) -> None:
+    waits_for_a_key = Script(gather=Gather(timeout_ms=60_000))
+    scenarios = sipp.refuses("503 Service Unavailable"), sipp.answers(ear.port)
+    async with carriers.dialer(*scenarios, channels=1) as (bench, _):
+        other = await bench.call(
+            "2348020000001", sandbox=False, owner="main.live", trunk_id="b", script=waits_for_a_key
+        )
+        await bench.reaches(other, "call.answered")
+        intake = await bench.call(NUMBER, sandbox=False, owner="main.live", callbacks=(HOOK,))
+        waiting = await carriers.next_leg(intake)
+        await time_passes(2.0)  # as long as it takes: looked at again, and turned away again
+        assert [event.type for event in await carriers.store.events(waiting)] == ["call.queued"]
+        assert carriers.invites() == {"a": 1, "b": 1}
+        await carriers.store.intend(other.calls[0].call_id, Intent.CANCEL)
+        calls = await carriers.legs(intake)
+
+    assert [(call.status.value, call.trunk_id, call.hop, call.attempt) for call in calls] == [
+        ("failed", "a", 1, 1),
+        ("completed", "b", 2, 1),
+    ]
+    assert carriers.invites() == {"a": 1, "b": 2}
+    assert sum(NUMBER in one.first for one in carriers.uas["b"].received("INVITE")) == 1
+    assert [len(ids) for ids in carriers.uas["b"].dialogs().values()] == [1, 1]
+    assert (await carriers.store.tally(intake.message.ref_id)).by_outcome == {Outcome.DELIVERED: 1}
 
 
 async def test_three_refusals_end_after_the_last_trunk(carriers: Carriers) -> None:

@@ -54,6 +54,7 @@ async def test_a_refusal_arrives_word_for_word(
     assert (end.origin, end.phase, end.by_us, end.sent) == (Origin.REMOTE, Phase.TRYING, False, True)
     assert {name: getattr(end, name) for name in expected} == expected
     assert ladder(events) == ["> INVITE", f"< {status}", "> ACK"]
+    assert end.invited_at == next(event.at for event in events if isinstance(event, Trace))
     assert len(bench.carrier.received("INVITE")) == 1  # 3xx: the premium number in it was never called
 
 

@@ -52,9 +52,10 @@ async def explain(
     call = await api.sending.call(principal.owner, known_call(call_id))
     trace = await api.sending.trace(principal.owner, call.call_id)
     rows = sip_ladder.from_json(trace) if trace else ()
+    again = call.ending.again if call.ending else None
     if kind == MARKDOWN:
-        return PlainTextResponse(as_ticket(call_object(call), rows), media_type=MARKDOWN)
-    return JSONResponse(explained(call_object(call), rows).as_dict())
+        return PlainTextResponse(as_ticket(call_object(call), rows, again), media_type=MARKDOWN)
+    return JSONResponse(explained(call_object(call), rows, again).as_dict())
 
 
 @router.get(

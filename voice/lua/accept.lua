@@ -4,6 +4,7 @@
 -- ARGV 1 prefix  2 owner  3 ref  4 message body  5 life_ms  6 due_ms  7 valid_ms  8 lane
 --      9 once: '' or fingerprint  10 status  11 answer  12 once key or ''  13 life of a delivery, s  14 calls  15 deliveries
 --      16 '1': a campaign, '': alerts  17 limits of the key and what it takes (JSON), or '', then per call: id, body, event id, event, number; per delivery: id, event id, url, body, format, call id
+whole(5, 6, 7, 13, 14, 15)
 local prefix, owner, ref, life, due_ms, valid_ms = ARGV[1], ARGV[2], ARGV[3], ARGV[5], ARGV[6], ARGV[7]
 if ARGV[9] ~= '' then
   local first = redis.call('HMGET', KEYS[1], 'fingerprint', 'status', 'body')
@@ -15,7 +16,7 @@ end
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'replayed'} end
 
 local now, base, count = now_ms(), base_of(prefix, owner), tonumber(ARGV[14])
-local toll = ARGV[17] ~= '' and cjson.decode(ARGV[17])
+local toll = ARGV[17] ~= '' and toll_of(ARGV[17], count)
 if toll then
   local numbers = {}
   for index = 1, count do numbers[index] = ARGV[17 + 5 * index] end

@@ -9,6 +9,10 @@
 --      28 its deliveries  29 marks for the score, JSON, or ''  30 their life, ms  31 life of a missed call, ms, or ''
 --      32 how many of them are kept  33 billed seconds  34 millionths
 --      then per delivery, its own last: id, event id, url, body, format, call id
+whole(6, 10, 12, 13, 16, 21, 26, 27, 28, 30, 32, 33, 34)
+if ARGV[31] ~= '' then whole(31) end
+local marks = ARGV[29] ~= '' and cjson.decode(ARGV[29]) or {}
+for mark, count in pairs(marks) do must_be_whole(count, mark) end
 local id, before, after = ARGV[1], ARGV[3], ARGV[5]
 local is = redis.call('HMGET', KEYS[1], 'epoch', 'event', 'status', 'sequence', 'intent', 'valid', 'bulk')
 local intent = is[5] or ''
@@ -49,7 +53,7 @@ end
 if not is_final(after) then return {'done', intent} end
 
 if ARGV[29] ~= '' then
-  for mark, count in pairs(cjson.decode(ARGV[29])) do redis.call('HINCRBY', KEYS[15], mark, count) end
+  for mark, count in pairs(marks) do redis.call('HINCRBY', KEYS[15], mark, count) end
   redis.call('PEXPIRE', KEYS[15], ARGV[30])
 end
 if ARGV[18] ~= '' then redis.call('HINCRBY', ARGV[17], ARGV[18], 1) end  -- here, because a repeated write does not come this far

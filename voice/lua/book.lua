@@ -1,6 +1,7 @@
 -- KEYS trunks   ARGV version expected, how many are put, id, body, …, ids to drop …
 -- Answers the version and 1; or the version and 0: somebody was quicker, nothing was done.
 -- Repeating it changes nothing: what stands there already counts as done.
+whole(1, 2)
 local key, puts, done = KEYS[1], tonumber(ARGV[2]), true
 local first_drop = 3 + 2 * puts
 for index = 3, first_drop - 1, 2 do

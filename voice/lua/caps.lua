@@ -3,6 +3,17 @@
 
 local function number_of(text) return tonumber(text or '0') or 0 end
 
+-- Raises when a number in it is none: nothing is written yet.
+local function toll_of(text, count)
+  local toll = cjson.decode(text)
+  for _, name in ipairs({'seconds', 'amount', 'window_ms', 'margin_ms', 'life_ms'}) do must_be_whole(toll[name], name) end
+  for name, most in pairs(toll.most) do must_be_whole(most, name) end
+  for index = 1, count do
+    for part = 1, 2 do must_be_whole(toll.each[index][part], 'the need of a call') end
+  end
+  return toll
+end
+
 -- Nothing is written here. nil, or {'over', limit, used, most, wait_s, index from 0 …}.
 local function over_caps(toll, numbers, due_ms, now)
   local count, most = #numbers, toll.most

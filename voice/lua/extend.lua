@@ -1,5 +1,6 @@
 -- Keep holding. Answers id, wish, id, wish … for those that are still to be held.
 -- ARGV 1 prefix  2 lane  3 lease_ms, then per call: id, and the trunk on which it has a seat or ''
+whole(3)
 local prefix, lane = ARGV[1], ARGV[2]
 local until_ms, wishes = now_ms() + ARGV[3], {}
 for at = 4, #ARGV, 2 do

@@ -1,6 +1,7 @@
 -- Due queued calls: alerts first, then campaigns as far as they may; the owners in turn, the one that was served
 -- longest ago first.
 -- KEYS 1 owners   ARGV 1 prefix  2 lane  3 holder  4 most  5 lease_ms  6 most of them from campaigns
+whole(4, 5, 6)
 local prefix, lane, holder, most, most_bulk = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
 local now = now_ms()
 local leases, owners = {}, redis.call('ZRANGE', KEYS[1], 0, -1)

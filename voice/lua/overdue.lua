@@ -1,6 +1,7 @@
 -- Calls to be ended without a dial: queued past their validity (or canceled: 0) and held by nobody, and calls beyond
 -- `queued` whose holder is gone longer than the grace.
 -- KEYS 1 owners   ARGV 1 prefix  2 lane  3 holder  4 most  5 lease_ms  6 grace_ms
+whole(4, 5, 6)
 local prefix, lane, most = ARGV[1], ARGV[2], tonumber(ARGV[4])
 local now, leases = now_ms(), {}
 local LOOKS = 256  -- entries that are ripe but held, at most so many are passed over for one owner

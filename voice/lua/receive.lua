@@ -3,6 +3,7 @@
 -- ARGV 1 prefix  2 owner  3 ref  4 message body, or '' when it is there  5 life_ms  6 lane  7 holder  8 lease_ms
 --      9 call id  10 its body  11 event id  12 event  13 caller  14 recipient, from 0  15 status
 --      16 life of a delivery, s  17 deliveries, then per delivery: id, event id, url, body, format, call id
+whole(5, 8, 14, 16, 17)
 local prefix, owner, id, life = ARGV[1], ARGV[2], ARGV[9], ARGV[5]
 local base = base_of(prefix, owner)
 if redis.call('EXISTS', base .. 'call:' .. id) == 1 then return 'done' end

@@ -2,6 +2,8 @@
 -- Repeating it takes no second seat, but a further place in the pace. Answers {taken, seats in use, µs to wait, spent}.
 -- KEYS 1 seats  2 pace  3 spent of its day  4 held of it   ARGV 1 call id  2 channels  3 interval_us  4 lease_ms
 --      5 daily amount or ''  6 what the call may cost  7 its price a minute  8 how long it holds that, ms
+whole(2, 3, 4)
+if ARGV[5] ~= '' then whole(5, 6, 7, 8) end
 local t = redis.call('TIME')
 local now_us = t[1] * 1000000 + t[2]
 local now = math.floor(now_us / 1000)

@@ -4,13 +4,15 @@
 --      7 limits of the key and what the call takes (JSON), or '': nobody is rung  8 number
 -- Answers {'asked'}; {'running'}: another test holds the trunk; {'often', s to wait}; {'over', …}: caps.lua.
 -- Repeating it changes nothing: the same test is asked once.
+whole(3, 4, 5, 6)
+local toll = ARGV[7] ~= '' and toll_of(ARGV[7], 1)
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'asked'} end
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'running'} end
 if number_of(redis.call('GET', KEYS[4])) >= tonumber(ARGV[5]) then
   return {'often', math.max(1, redis.call('TTL', KEYS[4]))}
 end
-if ARGV[7] ~= '' then
-  local toll, now = cjson.decode(ARGV[7]), now_ms()
+if toll then
+  local now = now_ms()
   local over = over_caps(toll, {ARGV[8]}, now, now)
   if over then return over end
   reserve(toll, 1, now, now)

@@ -2,6 +2,7 @@
 -- KEYS who tests this trunk, the test, toll of the test
 -- ARGV id, body, keep s, lease ms (0: it is over), then what its call took: s, millionths
 -- Answers 1: written. 0: it is not ours any more, nothing was written. Repeating it changes nothing.
+whole(3, 4, 5, 6)
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return redis.call('GET', KEYS[2]) == ARGV[2] and 1 or 0
 end

@@ -3,6 +3,7 @@
 -- KEYS 1 told  2 feed  3 due hooks  4 wake of the hooks
 -- ARGV 1 version expected  2 told, JSON  3 life_ms  4 event, JSON, or ''  5 life of the feed, ms  6 life of a delivery, s
 --      7 owner  8 trunk id  9 prefix  then per delivery: id, event id, url, body, format
+whole(1, 3, 5, 6)
 local stood = redis.call('GET', KEYS[1])
 if stood == ARGV[2] then return 1 end
 local version = stood and (cjson.decode(stood).version or 0) or 0

@@ -6,6 +6,7 @@ from sip.events import Trace
 from sip.ladder import as_json, ladder
 from tests.api_door import Door
 from tests.unit.sip.wording import OFFER, answer, request
+from tests.voice_values import an_ending
 from voice.api.drawing import FORMS
 
 LOGIN = 'Authorization: Digest username="a", response="5ecre7"\r\n'
@@ -49,6 +50,19 @@ async def test_a_call_that_waits_is_explained_without_a_ladder(door: Door) -> No
 
     assert (told["status"], told["title"], told["retryable"]) == ("queued", "Waiting", False)
     assert told["evidence"] == [{"what": "dialled", "value": False, "ladder_row": None}]
+
+
+@pytest.mark.parametrize(("again", "helps"), [("ok", False), ("later", True)])
+async def test_whether_trying_again_helps_is_what_the_outcome_of_this_very_call_says(
+    door: Door, again: str, helps: bool
+) -> None:
+    call = (await door.post("/v1/calls", {"to": "12025550100", "text": "Hello"})).json()
+    await door.answer_and_end(an_ending(cause="max_duration", again=again))
+    path = f"/v1/calls/{call['call_id']}/explain"
+
+    assert (await door.get(path)).json()["retryable"] is helps
+    words = f"**Trying again helps:** {'yes' if helps else 'no'}."
+    assert words in (await door.get(path + "?format=markdown")).text
 
 
 @pytest.mark.parametrize(("form", "kind"), FORMS.items())

@@ -20,8 +20,8 @@ def seen(method: str, code: int = 0, *, sent: bool = False, text: str = "") -> S
 
 
 def answered(one: Leg, at: float = 1.0) -> Leg:
-    one.watch(seen("INVITE", sent=True))
-    one.watch(seen("INVITE", 200))
+    one.watch(seen("INVITE", sent=True), 0.5)
+    one.watch(seen("INVITE", 200), 0.5)
     one.answer(at)
     one.prepare(at)
     return one
@@ -44,11 +44,21 @@ def test_a_trunk_that_says_nothing_is_given_up_first() -> None:
 def test_after_a_hundred_only_the_ring_timer_runs() -> None:
     one = leg(ring_timeout_s=45.0)
 
-    one.watch(seen("INVITE", 100))
+    one.watch(seen("INVITE", 100), 0.5)
 
     assert one.phase is Phase.TRYING
     assert one.due_why(44.9) is None
     assert one.due_why(45.0) is Why.RING_TIMEOUT
+
+
+def test_the_end_says_when_the_first_invite_left() -> None:
+    one = leg()
+    for at in (10.0, 10.5):  # the second time because nobody answered
+        one.watch(seen("INVITE", sent=True), at)
+    one.watch(seen("INVITE", 480), 10.9)
+    one.close = Close(11.0, 480, "Gone", Origin.REMOTE)
+
+    assert one.ended().invited_at == 10.0
 
 
 def test_the_phase_never_falls_back() -> None:
@@ -227,7 +237,7 @@ def test_reason_and_retry_after_of_the_final_answer_travel() -> None:
 
 def test_the_reason_of_the_peers_bye_travels() -> None:
     one = answered(leg())
-    one.watch(seen("BYE", text="BYE sip:x SIP/2.0\r\nReason: Q.850;cause=31\r\n\r\n"))
+    one.watch(seen("BYE", text="BYE sip:x SIP/2.0\r\nReason: Q.850;cause=31\r\n\r\n"), 0.5)
     one.close = Close(9.0, 200, "OK", Origin.REMOTE)
 
     assert (one.ended().reason_header, one.ended().q850) == ("Q.850;cause=31", 31)
@@ -236,22 +246,22 @@ def test_the_reason_of_the_peers_bye_travels() -> None:
 def test_a_line_is_free_when_the_last_answer_is_in() -> None:
     one = leg()
     assert one.settled  # nothing was sent
-    one.watch(seen("INVITE", sent=True))
+    one.watch(seen("INVITE", sent=True), 0.5)
     assert not one.settled
-    one.watch(seen("INVITE", 180))
+    one.watch(seen("INVITE", 180), 0.5)
     assert not one.settled
-    one.watch(seen("INVITE", 200))
+    one.watch(seen("INVITE", 200), 0.5)
     assert one.settled
-    one.watch(seen("BYE", sent=True))
+    one.watch(seen("BYE", sent=True), 0.5)
     assert not one.settled
-    one.watch(seen("BYE", 200))
+    one.watch(seen("BYE", 200), 0.5)
     assert one.settled
 
 
 def test_a_challenge_is_not_the_last_answer_unless_it_ended_the_call() -> None:
     one = leg()
-    one.watch(seen("INVITE", sent=True))
-    one.watch(seen("INVITE", 401))
+    one.watch(seen("INVITE", sent=True), 0.5)
+    one.watch(seen("INVITE", 401), 0.5)
     assert not one.settled
 
     one.close = Close(1.0, 401, "Unauthorized", Origin.REMOTE)
@@ -302,7 +312,7 @@ def test_a_key_told_in_two_ways_counts_once() -> None:
 
 
 def closed_by_the_library(one: Leg) -> Leg:
-    one.watch(seen("BYE", sent=True))
+    one.watch(seen("BYE", sent=True), 0.5)
     one.close = BYE_BY_US
     return one
 
@@ -315,8 +325,8 @@ def test_an_answer_without_media_that_was_offered_is_incompatible() -> None:
 
 def test_an_answer_without_sdp_is_incompatible_though_the_library_calls_it_a_406() -> None:
     one = leg()
-    one.watch(seen("INVITE", sent=True))
-    one.watch(seen("INVITE", 200))
+    one.watch(seen("INVITE", sent=True), 0.5)
+    one.watch(seen("INVITE", 200), 0.5)
     one.close = Close(99.0, 406, "SDP offer/answer incomplete", Origin.REMOTE)
 
     assert one.is_incompatible
@@ -324,7 +334,7 @@ def test_an_answer_without_sdp_is_incompatible_though_the_library_calls_it_a_406
 
 def test_a_callee_who_hangs_up_before_any_media_is_not_incompatible() -> None:
     one = answered(leg())
-    one.watch(seen("BYE"))
+    one.watch(seen("BYE"), 0.5)
     one.close = BYE_BY_US
 
     assert not one.is_incompatible

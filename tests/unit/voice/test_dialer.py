@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from media.prompt import Prompt
-from sip.trunk import Trunk
+from sip.commands import Dial
+from sip.line import Line
+from sip.simulated import SimulatedLeg
+from sip.trunk import Failover, Trunk
 from tests.dialer_bench import SANDBOX, UNSPEAKABLE, Bench, Faulty, Spied
 from tests.until import time_passes, until
 from tests.valkey import TestValkey
@@ -382,6 +385,84 @@ async def test_a_trunk_that_drains_takes_no_new_calls(store: CallStore, line: Sp
         after = await bench.final(await bench.call())
 
     assert (before.trunk_id, after.trunk_id) == ("a", "b")
+
+
+REFUSES = "12025550106"  # 503
+
+
+def two_trunks(second: Spied, budget_ms: int, **facts: object) -> dict[str, tuple[Trunk, Line]]:
+    """Both refuse that number; the second has one channel."""
+    policy = Failover(total_budget_ms=budget_ms)
+    first = replace(SANDBOX, id="a", failover=policy)
+    return {
+        "a": (first, Spied()),
+        "b": (replace(SANDBOX, id="b", priority=9, channels=1, alert_channels=0, **facts), second),
+    }
+
+
+async def test_a_hop_that_gets_no_channel_within_its_budget_ends_as_the_first_one(
+    store: CallStore, tmp_path: Path
+) -> None:
+    second = Spied()
+    bench = Bench(store, tmp_path, two_trunks(second, 3000))
+    async with bench.run():
+        other = await bench.call(trunk_id="b", script=Script(gather=Gather(timeout_ms=600_000)))
+        await bench.reaches(other, "call.answered")
+        intake = await bench.call(REFUSES)
+        await bench.final(intake)
+        [recipient] = await store.recipients(intake.message.ref_id, 0, 1)
+        [first, then] = [await bench.final_call(call_id) for call_id in recipient.call_ids]
+        await store.intend(other.calls[0].call_id, Intent.CANCEL)
+
+    assert (told(first), first.hop, first.trunk_id) == (("failed", "trunk_failure", False), 1, "a")
+    assert (told(then), then.hop, then.trunk_id, then.start_at) == (told(first), 2, None, None)
+    assert first.ending is not None
+    assert then.ending is not None
+    assert (then.ending.source, then.ending.again) == (first.ending.source, "later")
+    assert then.end_at is not None
+    assert then.dial_by is not None
+    assert then.end_at >= then.dial_by
+    assert [dial.call_id for dial in second.dials] == [other.calls[0].call_id]
+    assert (await store.tally(first.ref_id)).by_outcome == {Outcome.UNDELIVERED: 1}
+
+
+async def test_a_hop_whose_budget_ends_before_it_leaves_ends_as_the_first_one(store: CallStore, tmp_path: Path) -> None:
+    second = Spied()
+    bench = Bench(store, tmp_path, two_trunks(second, 3000))
+
+    class Closing(Spied):
+        """Once it has dialled, no audio gets ready."""
+
+        async def dial(self, command: Dial) -> SimulatedLeg:
+            bench.prompts.gate.clear()
+            return await super().dial(command)
+
+    bench.lines["a"] = (bench.lines["a"][0], Closing())
+    async with bench.run():
+        intake = await bench.call(REFUSES)
+        first = await bench.final(intake)
+        [recipient] = await store.recipients(intake.message.ref_id, 0, 1)
+        await until(lambda: bench.prompts.asked == 2)
+        hop = await store.call(None, recipient.call_ids[1])
+        await until(lambda: hop is not None and hop.dial_by is not None and now() > hop.dial_by)
+        bench.prompts.gate.set()
+        then = await bench.final_call(recipient.call_ids[1])
+
+    assert (told(then), then.trunk_id) == (told(first), None)
+    assert second.dials == []
+
+
+async def test_no_hop_waits_for_a_trunk_that_will_not_take_it(store: CallStore, tmp_path: Path) -> None:
+    second = Spied()
+    bench = Bench(store, tmp_path, two_trunks(second, 60_000, prefixes=("44",)))
+    async with bench.run():
+        intake = await bench.call(REFUSES)
+        call = await bench.final(intake)
+        [recipient] = await store.recipients(intake.message.ref_id, 0, 1)
+
+    assert recipient.call_ids == (call.call_id,)
+    assert recipient.outcome is Outcome.UNDELIVERED
+    assert second.dials == []
 
 
 async def test_test_calls_and_live_calls_never_share_a_trunk(store: CallStore, tmp_path: Path) -> None:

@@ -61,6 +61,24 @@ def test_no_ear_is_claimed_without_a_word_from_there(ended: Ended, cause: str, h
 
 
 @pytest.mark.parametrize(
+    ("invited_s", "ended_s", "cause"),
+    [
+        (None, 0.9, "congestion"),
+        (None, 1.1, "temporarily_unavailable"),
+        (1.5, 2.4, "congestion"),  # stored as dialing long before the INVITE left
+        (1.5, 2.6, "temporarily_unavailable"),
+    ],
+)
+def test_a_480_is_hasty_by_the_time_since_the_invite_left(invited_s: float | None, ended_s: float, cause: str) -> None:
+    dialling = replace(CALL, status=Status.DIALING, answer_at=None)
+    stored = ANSWERED_AT.timestamp()
+    invited_at = None if invited_s is None else stored + invited_s
+    ended = Ended(CALL.call_id, stored + ended_s, 480, "", Origin.REMOTE, Phase.TRYING, invited_at=invited_at)
+
+    assert of_leg(dialling, MESSAGE, ended, TRUNK, 80).cause == cause
+
+
+@pytest.mark.parametrize(
     ("sit", "cause", "detail"),
     [
         (Sit.VACANT, "unallocated_number", "number not in service"),

@@ -1,18 +1,23 @@
 """Why a call ended as it did, with what proves it: a row of the ladder, or a member of the Call object."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sip.causes import ABOUT, Cause
-from sip.events import Trace
+from sip.causes import ABOUT, Again, Cause, Sit
+from sip.commands import Why
+from sip.events import Ended, Origin, Phase, RtpStats, Trace
 from sip.ladder import Ladder, ladder
-from sip.outcomes import NEVER_DIALLED
+from sip.outcomes import NEVER_DIALLED, SIP_CODES
 from tests.unit.sip.wording import OFFER, answer, messages, request
-from voice.calls import Status
+from tests.voice_values import a_message, an_intake, dialed, now
+from voice.calls import Ending, Rang, Refusal, Status, WasAnswered, advance
+from voice.endings import lost, not_taken, of_leg, without_leg
 from voice.explaining import Value, explained
 from voice.explanations import CAUSES
 from voice.ticket import as_ticket
@@ -241,6 +246,53 @@ def test_each_cause_has_its_side_its_verdict_and_its_next_step(cause: Cause) -> 
     assert told.sentence.startswith(CAUSES[cause].sentence.removesuffix("."))
     whats = {fact.what for fact in told.evidence}
     assert whats >= ({"dialled", "ended_by"} if undialled else {"sip_answer", "origin", "ended_by", "wire_to"})
+
+
+def _ends() -> Iterator[Ending]:
+    """Every row of the outcome table, by every combination of facts that leads to one."""
+    message, accepted = a_message(), an_intake(1).calls[0]
+    dialling = advance(accepted, dialed())
+    begun = dialling, advance(dialling, Rang(now())), advance(dialling, WasAnswered(now()))
+    codes = (0, 200, *SIP_CODES)
+    facts = product(begun, codes, Phase, (None, *Why), Origin, (True, False), (True, False), (True, False))
+    for before, code, phase, why, origin, sent, barred, in_full in facts:
+        ended = Ended("c", now().timestamp(), code, "", origin, phase, why is not None, why, sent)
+        ended = replace(ended, played_to_end=in_full, played_ms=1000, audio_ms=2000, rtp=RtpStats(sent_packets=100))
+        yield of_leg(before, message, ended, None, 80, barred=barred)
+    for sit in Sit:
+        ended = Ended("c", now().timestamp(), 480, "", Origin.REMOTE, Phase.RINGING, sit=sit)
+        yield of_leg(dialling, message, ended, None, 80)
+    unheard = Ended("c", now().timestamp(), 200, "", Origin.REMOTE, Phase.ANSWERED, played_to_end=True, audio_ms=2000)
+    yield of_leg(begun[-1], message, unheard, None, 80)
+    yield lost(now())
+    yield lost(now(), sent=False)
+    for cause in NEVER_DIALLED:
+        yield without_leg(cause, now())
+    for refused in (Refusal("trunk_failure", "next_trunk"), Refusal("unallocated_number", "dead_number")):
+        yield not_taken(replace(accepted, refused=refused), Cause.VALIDITY_EXPIRED, now())
+
+
+def test_trying_again_is_promised_where_the_retry_class_of_the_call_allows_it_and_nowhere_else() -> None:
+    rows = {(one.cause, one.again): one for one in _ends()}
+    wrong = []
+    for (cause, again), ending in rows.items():
+        body = call(ending.status, cause, permanent=ending.permanent, may_have_rung=ending.may_have_rung)
+        promised = explained(body, (), again).retryable
+        if promised is not (again in ("later", "next_trunk", "none")):  # none: it was never tried
+            wrong.append((cause, again, promised))
+
+    assert wrong == []
+    assert {again for _, again in rows} == set(Again)
+    assert {cause for cause, _ in rows} == set(Cause)
+    assert {again for cause, again in rows if cause == Cause.FORBIDDEN} >= {"next_trunk", "later", "config"}
+    assert {again for cause, again in rows if cause == Cause.MAX_DURATION} >= {"ok", "later"}
+
+
+def test_the_ticket_promises_what_the_retry_class_does() -> None:
+    body = call("failed", "forbidden", 403, "Forbidden")
+
+    assert "**Trying again helps:** yes." in as_ticket(body, (), "next_trunk")
+    assert "**Trying again helps:** no." in as_ticket(body, (), "config")
 
 
 def test_the_side_of_the_call_stands_over_that_of_its_cause() -> None:

@@ -12,8 +12,8 @@ from sip.outcomes import NEVER_NEXT_TRUNK, SIP_CODES
 from sip.trunk import Failover
 from tests.voice_values import HOOK, a_message, an_intake, dialed, now
 from voice.call_object import UTC_ZONE
-from voice.calls import Call, Rang, WasAnswered, advance
-from voice.endings import of_leg
+from voice.calls import Call, Rang, Refusal, Status, WasAnswered, advance
+from voice.endings import not_taken, of_leg
 from voice.failover import dial_by, may_go_on, next_hop
 
 STANDARD = Failover()
@@ -36,6 +36,8 @@ def goes_on(ended: Ended, policy: Failover = STANDARD, call: Call | None = None)
 
 SILENCE = answer(408, Phase.SILENT, origin=Origin.LOCAL)
 ABANDONED = answer(0, Phase.SILENT, origin=Origin.LOCAL, by_us=True, why=Why.TRUNK_SILENT)
+REFUSED = of_leg(dialing(), MESSAGE, answer(503), None, 80)
+DEAD = of_leg(dialing(), MESSAGE, answer(404), None, 80)
 NEXT = {403, 500, 502, 503, 504, 580}
 
 
@@ -93,10 +95,9 @@ def test_the_call_that_follows_is_the_same_attempt_with_one_more_hop_and_the_sam
     message = a_message(callbacks=(HOOK,))
     first = replace(dialing(), client_reference="order-7", recipient=3)
 
-    second = next_hop(first, message, STANDARD, now(), UTC_ZONE)
-    third = next_hop(
-        replace(second.call, trunk_id="b"), message, replace(STANDARD, total_budget_ms=900_000), now(), UTC_ZONE
-    )
+    second = next_hop(first, REFUSED, message, STANDARD, now(), UTC_ZONE)
+    longer = replace(STANDARD, total_budget_ms=900_000)
+    third = next_hop(replace(second.call, trunk_id="b"), DEAD, message, longer, now(), UTC_ZONE)
 
     assert first.start_at is not None
     assert second.call.call_id != first.call_id
@@ -104,6 +105,7 @@ def test_the_call_that_follows_is_the_same_attempt_with_one_more_hop_and_the_sam
     assert (second.call.client_reference, second.call.trunk_id, second.call.sequence) == ("order-7", None, 1)
     assert second.call.dial_by == first.start_at + timedelta(seconds=30) == dial_by(first, STANDARD)
     assert (third.call.hop, third.call.tried, third.call.dial_by) == (3, ("sandbox", "b"), second.call.dial_by)
+    assert second.call.refused == third.call.refused == Refusal("trunk_failure", "next_trunk")  # the first one's
     assert [second.event.type] == ["call.queued"]
     assert len(second.deliveries) == 1
 
@@ -111,4 +113,27 @@ def test_the_call_that_follows_is_the_same_attempt_with_one_more_hop_and_the_sam
 def test_no_hop_leaves_after_the_message_is_over() -> None:
     soon = now() + timedelta(seconds=1)
 
-    assert next_hop(dialing(), a_message(valid_until=soon), STANDARD, now(), UTC_ZONE).call.dial_by == soon
+    assert next_hop(dialing(), REFUSED, a_message(valid_until=soon), STANDARD, now(), UTC_ZONE).call.dial_by == soon
+
+
+@pytest.mark.parametrize(
+    ("ended", "cause", "again", "permanent", "may_have_rung"),
+    [
+        (answer(503), "trunk_failure", "later", False, False),
+        (answer(404), "unallocated_number", "dead_number", True, False),
+        (answer(480), "congestion", "later", False, False),
+        (SILENCE, "trunk_timeout", "uncertain", False, True),
+    ],
+)
+def test_a_later_hop_that_no_trunk_took_ends_as_the_first_one_did(
+    ended: Ended, cause: str, again: str, permanent: bool, may_have_rung: bool
+) -> None:
+    first = of_leg(dialing(), MESSAGE, ended, None, 80)
+    second = next_hop(dialing(), first, MESSAGE, STANDARD, now(), UTC_ZONE).call
+
+    ending = not_taken(second, Cause.VALIDITY_EXPIRED, now())
+
+    assert (ending.status, ending.cause, ending.again) == (Status.FAILED, cause, again)
+    assert (ending.permanent, ending.may_have_rung, ending.sent) == (permanent, may_have_rung, False)
+    assert advance(second, ending).start_at is None
+    assert not_taken(an_intake(1).calls[0], Cause.VALIDITY_EXPIRED, now()).status is Status.EXPIRED

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sip.causes import Cause
 from sip.trunk import CallerIdPolicy, Opening, Trunk, TrunkUri
-from voice.routing import Admin, Candidate, Skip, TrunkState, Wanted, candidates, is_open, never
+from voice.routing import Admin, Candidate, Skip, TrunkState, Wanted, candidates, is_open, never, now_or_soon
 
 NOW = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)  # a Tuesday
 CALL = Wanted(to_number="2348020000000", from_number="2347080670000", sandbox=False, draw="call_1")
@@ -180,3 +180,12 @@ def test_every_trunk_is_named_once_and_the_order_does_not_depend_on_theirs(
     assert candidates(states[::-1], wanted, NOW) == found
     able = [one.skip is None for one in found]
     assert able == sorted(able, reverse=True)
+
+
+@pytest.mark.parametrize("reason", Skip)
+def test_only_a_trunk_that_is_full_is_waited_for_by_a_call_with_little_time(reason: Skip) -> None:
+    found = [Candidate("a", "", Skip.TRIED), Candidate("b", "", reason)]
+
+    assert now_or_soon(found) is (reason is Skip.FULL)
+    assert now_or_soon([*found, Candidate("c", "")])
+    assert not now_or_soon([])
