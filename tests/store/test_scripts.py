@@ -33,7 +33,7 @@ from tests.voice_values import HOOK, LIVE, OWNER, an_ending, an_intake, dialed, 
 from voice.alerts import ValkeyOutbox
 from voice.call_object import UTC_ZONE
 from voice.calls import NotDialed, Status, advance
-from voice.caps import Need
+from voice.caps import Caps, Need, Reservation
 from voice.failover import next_hop
 from voice.messages import Outcome
 from voice.selftest_board import ValkeySelfTests
@@ -234,7 +234,7 @@ async def _told(redis: Redis, valkey: TestValkey) -> None:
     hook = Delivery("dlv_1", "evt_1", "https://hooks.example", "{}", "standard")
     assert await ValkeyTrunkRecord(redis, valkey.prefix).tell("lagos-1", Told(), told(1), OWNER, event(), (hook,))
     board, test = ValkeySelfTests(redis, valkey.blocking, valkey.prefix), a_test()
-    await board.ask(test)
+    await board.ask(test, Reservation(test.key_id, "20261124", Caps(calls_per_day=9), (Need(12, 50_000),)))
     assert await board.tell(test)
     assert await board.tell(test, over=True)
     await ValkeyOutbox(redis, valkey.prefix, "https://hooks.example").tell(OWNER, "1", "{}", now())
