@@ -204,7 +204,8 @@ def _standing(status: Mapping[str, Any]) -> list[str]:
     if registration["state"] != "n/a":
         answer = " ".join(str(one) for one in (registration["last_code"], registration["last_reason"]) if one)
         lines.append(
-            f"registration {registration['state']}{_with(' until', registration['expires_at'])}"
+            f"registration {registration['state']}{_with(' by dialer', registration['held_by'])}"
+            f"{_with(' until', registration['expires_at'])}"
             f"{_with(', last answer', answer)}{_with(', next try', registration['next_action_at'])}"
         )
     channels, cps = status["channels"], status["cps"]
