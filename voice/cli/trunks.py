@@ -204,9 +204,9 @@ def _standing(status: Mapping[str, Any]) -> list[str]:
     if registration["state"] != "n/a":
         answer = " ".join(str(one) for one in (registration["last_code"], registration["last_reason"]) if one)
         lines.append(
-            f"registration {registration['state']}{_with(' by dialer', registration['held_by'])}"
-            f"{_with(' until', registration['expires_at'])}"
+            f"registration {registration['state']}{_with(' until', registration['expires_at'])}"
             f"{_with(', last answer', answer)}{_with(', next try', registration['next_action_at'])}"
+            f"{_with(', by dialer', registration['held_by'])}"
         )
     channels, cps = status["channels"], status["cps"]
     lines.append(f"{channels['used']} of {channels['limit']} channels in use, {cps['used']} new in the last second")
