@@ -14,7 +14,7 @@ from benchmarks.carrier import Carrier, most_at_once
 from benchmarks.figures import spread
 from benchmarks.hooks import Hooks
 from benchmarks.meter import Meter
-from benchmarks.processes import cpu_s, pss_mib, tree
+from benchmarks.processes import cpu_s, name_of, pss_mib, tree
 from benchmarks.service import Service
 
 TEXT = "Disk full on server one."
@@ -91,7 +91,7 @@ async def at_a_rate(bench: Bench) -> Rows:
         posts.append(asyncio.create_task(bench.post("/v1/calls", to=number, text=TEXT), name=f"post {n}"))
     await asyncio.gather(*posts)
     await bench.hooks.have(set(asked), END_WITHIN_S)
-    spent = cpu_s(bench.service.pid) - before
+    after = cpu_s(bench.service.pid)
     calls = [call for call in bench.carrier.calls() if call.number in asked]
     if not calls:
         raise RuntimeError("no call reached the carrier")
@@ -103,9 +103,7 @@ async def at_a_rate(bench: Bench) -> Rows:
             "unit": "ms", **spread([1000 * (call.invite - asked[call.number]) for call in calls])
         },
         f"BYE to webhook received, {rate}": {"unit": "ms", **spread([1000 * late for late in told])},
-        f"CPU of all our processes per short call, {rate}": {
-            "unit": "ms", "n": len(calls), "value": round(1000 * spent / len(calls), 1)
-        },
+        **_cpu(f"per short call, {rate}", "ms", len(calls), before, after, len(calls) / 1000, 1),
         "length of these calls, mean": {"unit": "s", "n": len(calls), "value": round(up_s / len(calls), 2)},
     }  # fmt: skip
 
@@ -123,29 +121,42 @@ async def at_once(bench: Bench) -> Rows:
         raise RuntimeError(f"only {up} of {AT_ONCE} calls were up after {RAMP_WITHIN_S:g} s") from None
     begin, before = time.time(), cpu_s(bench.service.pid)
     await asyncio.sleep(PLATEAU_S)
-    end, spent = time.time(), cpu_s(bench.service.pid) - before
+    end, after = time.time(), cpu_s(bench.service.pid)
     memory = _memory(bench.service.pid)
     await bench.hooks.have(set(to), END_WITHIN_S)
     pace = bench.meter.pace(begin, end)
     calls = [call for call in bench.carrier.calls() if call.number in to]
     if not pace.streams:
         raise RuntimeError("no call sounded for the whole time it was watched")
+    minutes = pace.streams * (end - begin) / 60
     return {
         "calls up at once, by SIPp": {"unit": "calls", "n": len(calls), "value": most_at_once(calls)},
         f"RTP pace, off 20 ms, {pace.streams} streams": {"unit": "ms", **spread(pace.deviations_ms, 3)},
         "RTP packets lost": {"unit": "packets", "n": len(pace.deviations_ms) + pace.lost, "value": pace.lost},
-        f"CPU of all our processes per call-minute, {pace.streams} up": {
-            "unit": "s", "n": pace.streams, "value": round(spent / (pace.streams * (end - begin) / 60), 3)
-        },
+        **_cpu(f"per call-minute, {pace.streams} up", "s", pace.streams, before, after, minutes, 3),
         **memory,
     }  # fmt: skip
+
+
+def _cpu(
+    what: str, unit: str, n: int, before: Mapping[str, float], after: Mapping[str, float], by: float, digits: int
+) -> Rows:
+    """Of all our processes, then of each kind: the seconds between two looks, divided `by`."""
+    spent = {name: (seconds - before.get(name, 0.0)) / by for name, seconds in sorted(after.items())}
+
+    def row(value: float) -> Mapping[str, Any]:
+        return {"unit": unit, "n": n, "value": round(value, digits)}
+
+    return {
+        f"CPU of all our processes {what}": row(sum(spent.values())),
+        **{f"CPU of {name} {what}": row(value) for name, value in spent.items()},
+    }
 
 
 def _memory(root: int) -> Rows:
     sizes: dict[str, list[float]] = {}
     for process in tree(root):
-        name = "tocsin serve" if process.pid == root else process.name
-        sizes.setdefault(name, []).append(pss_mib(process.pid))
+        sizes.setdefault(name_of(process, root), []).append(pss_mib(process.pid))
     rows: dict[str, Mapping[str, Any]] = {
         "memory (PSS) per line process": {"unit": "MiB", **spread(sizes.get("tocsin-line", []), 1)}
     }

@@ -40,9 +40,16 @@ def tree(root: int) -> list[Process]:
     return family
 
 
-def cpu_s(root: int) -> float:
-    """All of them. Who ended meanwhile is counted by the parent that waited for it; each is cut to a hundredth."""
-    return sum(process.cpu_s for process in tree(root))
+def cpu_s(root: int) -> dict[str, float]:
+    """By name. Who ended meanwhile is counted by the parent that waited for it; each is cut to a hundredth."""
+    spent: dict[str, float] = defaultdict(float)
+    for process in tree(root):
+        spent[name_of(process, root)] += process.cpu_s
+    return spent
+
+
+def name_of(process: Process, root: int) -> str:
+    return "tocsin serve" if process.pid == root else process.name
 
 
 def pss_mib(pid: int) -> float:
