@@ -12,7 +12,12 @@ from typing import Any
 
 import httpx2
 
+from config.settings import load
+from messaging.accounts import Mode
+from messaging.embedded import embedded_url
 from tests.until import until
+from voice.compose import open_accounts
+from voice.serve import VALKEY
 
 TEST_KEY = "tk_test_acceptance"
 LIVE_KEY = "tk_live_acceptance0123456789abcd"
@@ -36,6 +41,13 @@ class Service:
             assert response.status_code in (200, 202), response.text
             found: dict[str, Any] = response.json()
             return found
+
+    async def live_keys(self, count: int) -> list[tuple[str, str]]:
+        """Secrets and ids. As `tocsin keys create` makes them, without two seconds of a core for each."""
+        settings = load({}, overrides={"data_dir": str(self.data)})
+        async with open_accounts(settings, embedded_url(self.data / VALKEY)) as accounts:
+            made = [await accounts.create(settings.account.id, Mode.LIVE, "") for _ in range(count)]
+        return [(secret, key.key_id) for secret, key in made]
 
     def children(self) -> dict[str, int]:
         """Pids of the roles, by name, as the system knows them."""

@@ -45,5 +45,6 @@ trunk_budget.py what a call may cost of a trunk's day (pure)
 selftest.py   the self-test of a trunk: values               selftest_run.py selftest_call.py  its steps, and its call
 selftest_words.py  what a step saw, what to do (pure)        selftest_desk.py  who makes it
 selftest_board.py  where it is asked and answered             selftest_news.py  who did, as an event
+selftest_toll.py  what its call takes of the limits of its key (pure)
 version.py    which Tocsin, which PJSIP
 """

@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from messaging.errors import Fault, OverLimit, ServiceError
+from messaging.errors import Fault, FieldError, OverLimit, ServiceError
 from messaging.numbers import NumberError
 from voice.tariffs import Tariff, decimal_text, millionths_of
 
@@ -169,9 +169,18 @@ class UnpricedNumber(NumberError):
 _LIMIT_WORDS = {Over.PACE: "cps", Over.OPEN: "channels"}
 
 
+def rung_too_often(overrun: Overrun) -> str:
+    """Of one number, in a sentence."""
+    return f"The number was called {overrun.most} times within an hour, which is the most."
+
+
 def error_of(overrun: Overrun) -> ServiceError:
-    """For the whole request."""
+    """For the whole request; for the limit of a number, one that rings no other."""
     over, used, most = overrun.over, overrun.used, overrun.most
+    if over is Over.NUMBER:
+        detail = rung_too_often(overrun)
+        errors = (FieldError("#/to", FrequencyCap.code.lower(), detail),)
+        return FrequencyCap(detail, errors=errors, retry_after_s=overrun.wait_s)
     if over.suspends:
         said = {
             Over.CALLS: f"{used} calls of at most {most} today",

@@ -45,7 +45,7 @@ from voice.registration_lease import ValkeyRegistrationLeases
 from voice.retention import keep_sweeping, remove_older
 from voice.scoreboard import Scores
 from voice.sealing import Sealer
-from voice.selftest import Refusal
+from voice.selftest import Refusal, Suspended
 from voice.selftest_board import ValkeySelfTests
 from voice.selftest_call import SETTLE_S
 from voice.selftest_desk import SelfTestDesk
@@ -314,6 +314,7 @@ def self_test_desk(
     book: TrunkBook,
     open_lines: Callable[[], Mapping[str, tuple[Trunk, TrunkLine]]],
     refusal: Refusal,
+    is_suspended: Suspended,
 ) -> SelfTestDesk:
     """`open_lines`: those that this dialer has for calls; a test has its own, and only asks how they are registered."""
 
@@ -335,7 +336,7 @@ def self_test_desk(
     record = ValkeyTrunkRecord(redis, settings.store.prefix)
     news = SelfTestNews(record, settings.account.events_url)
     bench = None if settings.simulate else SelfTestBench(lines_for, held, heard)
-    return SelfTestDesk(board, find, bench, SystemClock(), refusal=refusal, news=news)
+    return SelfTestDesk(board, find, bench, SystemClock(), refusal=refusal, is_suspended=is_suspended, news=news)
 
 
 async def probe_lines(settings: Settings) -> str:

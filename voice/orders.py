@@ -205,15 +205,16 @@ def _wrong_recipients(request: Request, numbers: tuple[str, ...], refused: tuple
         return [FieldError("#/to", "too_many", detail)]
     if numbers:
         return []
-    return [FieldError(f"#/to/{no.index}", no.code.lower(), _sentence(no)) for no in refused]
+    return [wrong_number(no) for no in refused]
 
 
-def _sentence(no: Refusal) -> str:
-    """The refusal as a sentence that says which number: many clients show this and nothing else."""
+def wrong_number(no: Refusal) -> FieldError:
+    """With a sentence that says which number: many clients show this and nothing else."""
     which = f"to[{no.index}] '{no.to}'"
+    detail = f"{which}: {no.detail}"
     if no.detail.startswith(_THE_NUMBER):
-        return f"{which} {no.detail.removeprefix(_THE_NUMBER)}"
-    return f"{which}: {no.detail}"
+        detail = f"{which} {no.detail.removeprefix(_THE_NUMBER)}"
+    return FieldError(f"#/to/{no.index}", no.code.lower(), detail)
 
 
 def _wrong_content(request: Request, text_max: int) -> list[FieldError]:

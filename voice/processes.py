@@ -141,7 +141,7 @@ async def run_dialer(settings: Settings) -> None:
         working = asyncio.create_task(dialer.run(), name="dialer")
         compose.beside(stack, _follow_the_book(settings, book, lines), "trunk book")
         board = compose.self_tests(settings, redis, blocking)
-        tests = compose.self_test_desk(settings, redis, board, book, lines.open, guard.refusal)
+        tests = compose.self_test_desk(settings, redis, board, book, lines.open, *rules)
         compose.beside(stack, tests.keep_testing(), "self-tests")
         watch = compose.trunk_watch(settings, redis, store.scores, presence)
         compose.beside(stack, watch.keep_looking(lines.trunks, lines.open), "trunk watch")

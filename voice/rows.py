@@ -23,8 +23,8 @@ def delivery_args(call_id: str, delivery: Delivery) -> tuple[str, ...]:
     return delivery.delivery_id, delivery.event_id, delivery.url, delivery.body, delivery.format, call_id
 
 
-def toll_arg(asked: Reservation | None, owner: str, keys: Keys, life_ms: int) -> str:
-    """What accept.lua reserves; caps.lua knows the members."""
+def toll_arg(asked: Reservation | None, owner: str, keys: Keys, life_ms: int, margin_ms: int = OPEN_MARGIN_MS) -> str:
+    """What a script reserves; caps.lua knows the members."""
     if asked is None:
         return ""
     most = {over.value: most for over in Over if (most := asked.caps.most(over)) is not None}
@@ -39,7 +39,7 @@ def toll_arg(asked: Reservation | None, owner: str, keys: Keys, life_ms: int) ->
             "amount": sum(one.millionths for one in asked.each),
             "each": [(one.seconds, one.millionths) for one in asked.each],
             "window_ms": NUMBER_WINDOW_S * 1000,
-            "margin_ms": OPEN_MARGIN_MS,
+            "margin_ms": margin_ms,
             "life_ms": life_ms,
         }
     )

@@ -8,8 +8,10 @@ from typing import Any
 
 from messaging.clock import rfc3339
 from messaging.errors import Conflict, ServiceError
+from voice.tariffs import Tariff
 
 WITHIN_S = 60  # no test takes longer, whatever the trunk does
+TALK_MOST_S = 12.0  # its call: a tone, a key, and to spare
 
 
 Refusal = Callable[[str, str], Awaitable[ServiceError | None]]
@@ -19,6 +21,15 @@ Refusal = Callable[[str, str], Awaitable[ServiceError | None]]
 async def anybody(owner: str, number: str) -> ServiceError | None:
     """Where no guard is set."""
     return None
+
+
+Suspended = Callable[[str, str], bool]
+"""Owner, key id -> is the key suspended? Then nobody is rung for it."""
+
+
+def nobody(owner: str, key_id: str) -> bool:
+    """Where no key ever is."""
+    return False
 
 
 class StepName(StrEnum):
@@ -82,7 +93,7 @@ NOT_REACHED = "Not reached."
 class TrunkTest:
     """One self-test. `to`, `from_number`: bare digits; empty `to`: no phone is rung.
 
-    `lost`: nobody runs it any more, and why. `trouble`: what kept the test itself from being made.
+    `trouble`: what kept the test itself from being made. `tariff`: what its call costs, as of when it was asked.
     """
 
     test_id: str
@@ -97,6 +108,7 @@ class TrunkTest:
     steps: tuple[Step, ...] = ()
     ended_at: datetime | None = None
     trouble: str = ""
+    tariff: Tariff | None = None
 
     @property
     def failed(self) -> Step | None:

@@ -6,9 +6,13 @@ Key after the prefix        what
   selftest:wanted           list: tests that nobody took yet; lives for TAKEN_WITHIN_S after the last
   selftest:late:{trunk_id}  string: how many there were of late; lives for LATE_S
   selftest:keys:{test_id}   list: the keys that the catch-all phone heard; lives for KEYS_S
+  selftest:toll:{test_id}   hash: what its call holds of the limits of its key, until it is over; lives for TOLL_S
+
+What a test holds is in selftest_toll.py; the keys that count it are those of the call store (keys.py, caps.lua).
 """
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable
 from importlib.resources import files
@@ -18,22 +22,31 @@ from redis.asyncio import Redis
 
 from messaging.errors import OverLimit
 from messaging.store import Script, unsure
+from voice.caps import Overrun, Reservation
+from voice.caps_memory import MemoryCaps
 from voice.codec import from_json, to_json
-from voice.selftest import TrunkTest, TrunkTestRunning
+from voice.keys import Keys
+from voice.rows import overrun_of, toll_arg
+from voice.selftest import WITHIN_S, TrunkTest, TrunkTestRunning
+from voice.selftest_toll import spent
 
 KEPT_S = 86_400
 TAKEN_WITHIN_S = 15.0  # a dialer that is there takes it at once
 LEASE_S = 10.0
 LATE_S, LATE_MOST = 600, 10  # a test rings a phone: so many in ten minutes, for one trunk
 KEYS_S = 60
+OPEN_S = TAKEN_WITHIN_S + WITHIN_S  # what nobody tells the end of is open no longer
+TOLL_S = 2 * 86_400  # beyond the day on which it counts
 WAIT_GRACE_S = 1.5  # beyond what BLPOP was told to wait: then the server hangs
 
 
 class SelfTestBoard(Protocol):
     """Each verb raises Unavailable."""
 
-    async def ask(self, test: TrunkTest) -> None:
-        """Raises TrunkTestRunning, and OverLimit."""
+    async def ask(self, test: TrunkTest, asked: Reservation | None = None) -> Overrun | None:
+        """With what its call may take; nothing is asked, and nothing taken, when that is above a limit.
+
+        Raises TrunkTestRunning, and OverLimit."""
         ...
 
     async def read(self, test_id: str) -> tuple[TrunkTest, bool] | None:
@@ -58,26 +71,31 @@ class SelfTestBoard(Protocol):
 
 
 class MemorySelfTests:
-    """The twin. Leases lapse by `drop`, not by time."""
+    """The twin. Leases lapse by `drop`, not by time. `caps`: those of the call store."""
 
-    def __init__(self) -> None:
+    def __init__(self, caps: MemoryCaps | None = None) -> None:
+        self._caps = caps or MemoryCaps(time.time)
         self._tests: dict[str, TrunkTest] = {}
         self._holders: dict[str, str] = {}
         self._late: Counter[str] = Counter()
         self._wanted: asyncio.Queue[str] = asyncio.Queue()
         self._keys: dict[str, asyncio.Queue[str]] = {}
 
-    async def ask(self, test: TrunkTest) -> None:
-        holder = self._holders.get(test.trunk_id)
-        if holder == test.test_id:
-            return
-        if holder is not None:
+    async def ask(self, test: TrunkTest, asked: Reservation | None = None) -> Overrun | None:
+        if test.test_id in self._tests:
+            return None
+        if test.trunk_id in self._holders:
             raise TrunkTestRunning
         if self._late[test.trunk_id] >= LATE_MOST:
             raise _too_many(LATE_S)
+        if asked is not None:
+            overrun = self._caps.take(test.owner, time.time(), [(test.test_id, test.to)], asked)
+            if overrun is not None:
+                return overrun
         self._late[test.trunk_id] += 1
         self._holders[test.trunk_id], self._tests[test.test_id] = test.test_id, test
         self._wanted.put_nowait(test.test_id)
+        return None
 
     async def read(self, test_id: str) -> tuple[TrunkTest, bool] | None:
         test = self._tests.get(test_id)
@@ -97,6 +115,8 @@ class MemorySelfTests:
         self._tests[test.test_id] = test
         if over:
             del self._holders[test.trunk_id]
+            took = spent(test)
+            self._caps.settle(test.test_id, took.seconds, took.millionths)
         return True
 
     async def tell_keys(self, test_id: str, keys: str) -> None:
@@ -110,11 +130,13 @@ class MemorySelfTests:
             return None
 
     def drop(self, trunk_id: str) -> None:
-        """As if the lease of whoever tests it had lapsed."""
-        self._holders.pop(trunk_id, None)
+        """As if the lease of whoever tests it had lapsed, and the test with it."""
+        self._caps.lapse(self._holders.pop(trunk_id, ""))
 
 
-_LUA = files("voice") / "lua"
+def _script(name: str) -> Script:
+    lua = files("voice") / "lua"
+    return Script("\n".join((lua / f"{one}.lua").read_text() for one in ("common", "caps", name)))
 
 
 class ValkeySelfTests:
@@ -122,18 +144,20 @@ class ValkeySelfTests:
 
     def __init__(self, redis: Redis, blocking: Redis, prefix: str) -> None:
         self._redis, self._blocking, self._prefix = redis, blocking, f"{prefix}selftest:"
-        self._ask = Script((_LUA / "selftest_ask.lua").read_text())
-        self._tell = Script((_LUA / "selftest_tell.lua").read_text())
+        self._counted = Keys(prefix)
+        self._ask, self._tell = _script("selftest_ask"), _script("selftest_tell")
 
-    async def ask(self, test: TrunkTest) -> None:
-        trunk = test.trunk_id
+    async def ask(self, test: TrunkTest, asked: Reservation | None = None) -> Overrun | None:
+        trunk, toll = test.trunk_id, toll_arg(asked, test.owner, self._counted, _ms(TOLL_S), _ms(OPEN_S))
         keys = [self._of(trunk), self._test(test.test_id), self._wanted, f"{self._prefix}late:{trunk}"]
         limits = [KEPT_S, _ms(TAKEN_WITHIN_S), LATE_MOST, LATE_S]
-        done = int(await self._ask(self._redis, keys, [test.test_id, to_json(test), *limits]))
-        if done == 0:
+        args: list[str | int | float] = [test.test_id, to_json(test), *limits, toll, test.to]
+        answer = await self._ask(self._redis, [*keys, self._toll(test.test_id)], args)
+        if answer[0] == "running":
             raise TrunkTestRunning
-        if done < 0:
-            raise _too_many(-done)
+        if answer[0] == "often":
+            raise _too_many(int(answer[1]))
+        return overrun_of(answer) if answer[0] == "over" else None
 
     async def read(self, test_id: str) -> tuple[TrunkTest, bool] | None:
         with unsure():
@@ -156,9 +180,10 @@ class ValkeySelfTests:
         return found[0] if await self.tell(found[0]) else None
 
     async def tell(self, test: TrunkTest, *, over: bool = False) -> bool:
-        keys = [self._of(test.trunk_id), self._test(test.test_id)]
-        lease_ms = 0 if over else _ms(LEASE_S)
-        return bool(await self._tell(self._redis, keys, [test.test_id, to_json(test), KEPT_S, lease_ms]))
+        keys = [self._of(test.trunk_id), self._test(test.test_id), self._toll(test.test_id)]
+        lease_ms, took = 0 if over else _ms(LEASE_S), spent(test)
+        told: list[str | int | float] = [test.test_id, to_json(test), KEPT_S, lease_ms, took.seconds, took.millionths]
+        return bool(await self._tell(self._redis, keys, told))
 
     async def tell_keys(self, test_id: str, keys: str) -> None:
         with unsure():
@@ -181,6 +206,9 @@ class ValkeySelfTests:
 
     def _of(self, trunk_id: str) -> str:
         return f"{self._prefix}of:{trunk_id}"
+
+    def _toll(self, test_id: str) -> str:
+        return f"{self._prefix}toll:{test_id}"
 
     def _keys(self, test_id: str) -> str:
         return f"{self._prefix}keys:{test_id}"

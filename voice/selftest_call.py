@@ -12,6 +12,7 @@ from sip.commands import AfterScript, Dial, Why
 from sip.events import Answered, Ended, Played, Ringing, Speaking, Trace
 from sip.line import Leg, Line
 from sip.trunk import DtmfWay, Trunk, TrunkUri
+from voice.selftest import TALK_MOST_S
 from voice.selftest_words import info_answered
 
 TONE_HZ, TONE_MS = 440.0, 2000
@@ -20,7 +21,6 @@ KEY = "5"
 KEY_S = 1.0  # an RFC 4733 key takes 160 ms; its last packet is sent three times
 INFO_S = 4.0  # as long as a call waits for the first sign of life
 RING_S = 15.0
-TALK_MOST_S = 12.0
 RTP_S = 30.0  # never reached: the silence of the far end is judged at the end
 SETTLE_S = 4.0  # for the answer to our BYE: eight retransmission timers
 

@@ -16,7 +16,7 @@ from messaging.errors import NotFound, Unavailable
 from messaging.numbers import is_magic
 from sip.trunk import Trunk
 from sip.trunk_reading import bind_address_towards
-from voice.selftest import Refusal, Stage, Step, TrunkTest, anybody
+from voice.selftest import Refusal, Stage, Step, Suspended, TrunkTest, anybody, nobody
 from voice.selftest_board import LEASE_S, SelfTestBoard
 from voice.selftest_news import SelfTestNews
 from voice.selftest_run import Bench, run
@@ -47,10 +47,11 @@ class SelfTestDesk:
         clock: Clock,
         *,
         refusal: Refusal = anybody,
+        is_suspended: Suspended = nobody,
         news: SelfTestNews | None = None,
         run: Run = run,
     ) -> None:
-        self._refusal, self._news = refusal, news
+        self._refusal, self._is_suspended, self._news = refusal, is_suspended, news
         self._board, self._find, self._bench, self._clock, self._run = board, find, bench, clock, run
         self._room = asyncio.Semaphore(AT_ONCE)
         self._tests: set[asyncio.Task[None]] = set()
@@ -116,6 +117,8 @@ class SelfTestDesk:
         # The last gate, as for every call: test keys reach the sandbox alone, magic numbers never leave it.
         if trunk.sandbox is not test.sandbox or (test.to and is_magic(test.to) and not trunk.sandbox):
             raise CannotTest("That number and that trunk do not go together.")
+        if test.to and self._is_suspended(test.owner, test.key_id):
+            raise CannotTest("The key that asked for it has been suspended.")
         if test.to and not test.sandbox and (refusal := await self._refusal(test.owner, test.to)):
             raise CannotTest(f"That number may not be rung: {refusal.detail}")
         if entry.problem:

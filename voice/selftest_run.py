@@ -253,7 +253,8 @@ class _Test:
             await self._after_doubt(heard=words.was_heard_of(facts.traces, ended))
             await self._say(words.of_refusal(ended, rang=facts.rang, ms=facts.ended_ms))
             return
-        await self._say(words.of_rtp(ended, TONE_MS, spoke=facts.spoke))
+        up_ms = max(0, facts.ended_ms - facts.answered_ms)
+        await self._say(replace(words.of_rtp(ended, TONE_MS, spoke=facts.spoke), ms=up_ms))
         heard = await self._bench.heard(self._test.test_id) if facts.pressed and self._test.sandbox else None
         step = words.of_dtmf(self._trunk, facts.traces, ended, pressed=facts.pressed, heard=heard)
         await self._say(step)

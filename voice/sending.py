@@ -13,7 +13,7 @@ from messaging import ids
 from messaging.clock import Clock
 from messaging.errors import FieldError, MediaInvalid, NotFound, ServiceError, SpeechFailed, TextInvalid
 from voice.calls import Call
-from voice.caps import FrequencyCap, KeySuspended, Over, Overrun, Reservation, day_of, error_of, need
+from voice.caps import FrequencyCap, KeySuspended, Over, Overrun, Reservation, day_of, error_of, need, rung_too_often
 from voice.endings import in_public
 from voice.messages import TEST_CALL, Message, Recipient, Tally
 from voice.orders import Order, Refusal, Request, Sender, judge, within_caps
@@ -120,17 +120,20 @@ class Sending:
     async def _less(self, sender: Sender, order: Order, overrun: Overrun) -> Order:
         """The order without those who were called too often. Raises what the limit says when nobody is left."""
         if overrun.over is not Over.NUMBER:
-            if overrun.over.suspends:
-                await self._suspend(sender.owner, sender.key_id, overrun)
-            raise error_of(overrun)
-        often = set(overrun.indices)
-        detail = f"The number was called {overrun.most} times within an hour, which is the most."
+            raise await self.refused(sender, overrun)
+        often, detail = set(overrun.indices), rung_too_often(overrun)
         refused = [Refusal(order.numbers[at], at, FrequencyCap.code, detail) for at in overrun.indices]
         if len(often) == len(order.numbers):
             errors = tuple(FieldError(f"#/to/{no.index}", no.code.lower(), no.detail) for no in refused)
             raise FrequencyCap(detail, errors=errors, retry_after_s=overrun.wait_s)
         left = tuple(number for at, number in enumerate(order.numbers) if at not in often)
         return replace(order, numbers=left, refused=(*order.refused, *refused))
+
+    async def refused(self, sender: Sender, overrun: Overrun) -> ServiceError:
+        """What a request that would pass a limit is told. One of the day suspends the key first: raises Unavailable."""
+        if overrun.over.suspends:
+            await self._suspend(sender.owner, sender.key_id, overrun)
+        return error_of(overrun)
 
     async def status(self, owner: str, ref_id: str) -> Progress:
         message = await self._store.message(owner, ref_id)

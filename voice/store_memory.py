@@ -11,6 +11,7 @@ from math import inf
 
 from messaging.clock import Clock, SystemClock
 from messaging.errors import IdempotencyMismatch
+from voice.call_object import spent_by
 from voice.calls import Call, Status
 from voice.caps import Used
 from voice.caps_memory import MemoryCaps
@@ -82,7 +83,7 @@ class MemoryCallStore:
             self._take_in,
             self._now_s,
         )
-        self._caps = MemoryCaps(self._now_s)
+        self.caps = MemoryCaps(self._now_s)
         self.outbox: dict[str, Delivery] = {}  # what the courier would send, by delivery_id
 
     # -- the API writes intent
@@ -93,7 +94,8 @@ class MemoryCallStore:
         if message.ref_id in self._messages:
             return Accepted(replayed=True)
         if intake.reservation is not None:
-            overrun = self._caps.take(message.owner, message.due_at.timestamp(), intake.calls, intake.reservation)
+            rings = [(call.call_id, call.to_number) for call in intake.calls]
+            overrun = self.caps.take(message.owner, message.due_at.timestamp(), rings, intake.reservation)
             if overrun is not None:
                 return Accepted(overrun=overrun)
         if once:
@@ -120,7 +122,7 @@ class MemoryCallStore:
         return Accepted(replayed=True, status=once.status, body=once.body)
 
     async def used(self, owner: str, key_id: str, day: str) -> Used:
-        return self._caps.used(owner, key_id, day)
+        return self.caps.used(owner, key_id, day)
 
     async def intend(self, call_id: str, intent: Intent) -> Call | None:
         held = self._calls.get(call_id)
@@ -236,9 +238,9 @@ class MemoryCallStore:
         if after.status.is_final and not after.test:
             self._endings[Ended.of(after)] += 1
         if after.status.is_final and (successor is None or held.intent is Intent.CANCEL):
-            self._caps.settle(after)
+            self.caps.settle(after.call_id, *spent_by(after))
         if successor is not None and held.intent is not Intent.CANCEL:
-            self._caps.move(after, successor.call)
+            self.caps.move(after.call_id, successor.call.call_id)
             await self._succeed(held, successor)
         elif outcome is not None:
             self._settle(after, outcome)

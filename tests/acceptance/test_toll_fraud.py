@@ -105,8 +105,7 @@ async def test_each_limit_holds_to_the_call_with_two_api_processes_racing(tmp_pa
         ) as service,
         second_api(service, rates, told_to.url) as second,
     ):
-        made = await asyncio.gather(*(new_key(service) for _ in LIMITS))
-        keys = dict(zip(LIMITS, made, strict=True))
+        keys = dict(zip(LIMITS, await service.live_keys(len(LIMITS)), strict=True))
         async with service.client(LIVE_KEY) as http:
             rules = {keys[name][1]: caps for name, (caps, _, _) in LIMITS.items()}
             assert (await http.put("/v1/limits", json={"keys": rules})).status_code == 200
@@ -118,8 +117,10 @@ async def test_each_limit_holds_to_the_call_with_two_api_processes_racing(tmp_pa
         async with service.client(LIVE_KEY) as http:
             told = (await http.get("/v1/limits")).json()
             feed = (await http.get("/v1/events")).json()["data"]
-            for key_id in told["suspended"]:  # their calls wait
-                assert (await tocsin("keys", "resume", key_id, "--data", str(service.data))).out == "resumed\n"
+            by_hand, *others = told["suspended"]  # their calls wait
+            assert (await tocsin("keys", "resume", by_hand, "--data", str(service.data))).out == "resumed\n"
+            for key_id in others:
+                assert (await http.post(f"/v1/keys/{key_id}/resume")).json() == {"key_id": key_id, "resumed": True}
             await until(lambda: nobody_waits(http), 120)
             calls = {row["call_id"]: row for row in (await http.get("/v1/calls?limit=200")).json()["data"]}
 
@@ -163,12 +164,6 @@ async def second_api(service: Service, rates: Path, alert_url: str) -> AsyncIter
     finally:
         process.terminate()
         await process.communicate()
-
-
-async def new_key(service: Service) -> tuple[str, str]:
-    """A live key: its secret, its id."""
-    made = await tocsin("keys", "create", "--live", "--json", "--data", str(service.data))
-    return made.json["key"], made.json["key_id"]
 
 
 async def knows(url: str, keys: dict[str, tuple[str, str]]) -> bool:

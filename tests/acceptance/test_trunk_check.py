@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.command import tocsin, towards
 from tests.service import LIVE_KEY, Service, running
 from tests.until import until
 from voice.explain import Exit
+from voice.selftest_call import TONE_MS
 
 pytestmark = [
     pytest.mark.sip,
@@ -157,6 +159,31 @@ async def _drained(http: Any, address: str | None) -> None:
         return bool((await http.get(address)).json()["verdict"] == "ok")
 
     await until(fine, 50)
+
+
+async def test_a_test_that_rings_counts_and_above_the_limit_of_its_key_no_phone_rings(
+    service: Service, tmp_path: Path
+) -> None:
+    [(key, key_id)] = await service.live_keys(1)
+    async with sipp.Ear(talks=True) as ear:
+        xml = sipp.beside_options(sipp.answers(ear.port))
+        async with sipp.Sipp(xml, tmp_path) as carrier, service.client(LIVE_KEY) as http:
+            await trunk(service, "counted", carrier.port)
+            rules = {"keys": {key_id: {"calls_per_day": 1}}}
+            assert (await http.put("/v1/limits", json=rules)).status_code == 200
+            said = await tocsin("trunk", "check", "counted", "--to", NUMBER, "--json", **towards(service, key))
+            async with service.client(key) as stolen:
+                used = (await stolen.get("/v1/limits")).json()["this_key"]["used"]
+                refused = [await stolen.post("/v1/trunks/counted/test", json={"to": NUMBER}) for _ in range(2)]
+        dialogs = {invite.header("Call-ID") for invite in carrier.received("INVITE")}
+
+    assert said.code == Exit.OK, said
+    assert (used["calls"], used["minutes_held"], used["open_calls"]) == (1, 0, 0)
+    [up_ms] = [step["ms"] for step in said.json["steps"] if step["step"] == "rtp"]
+    assert up_ms > TONE_MS
+    assert used["minutes"] == round(ceil(up_ms / 1000) / 60, 2)
+    assert [(one.status_code, one.json()["code"]) for one in refused] == [(403, "SPEND_CAP"), (403, "KEY_SUSPENDED")]
+    assert len(dialogs) == 1
 
 
 async def test_a_trunk_that_is_not_there_has_the_exit_code_for_it(service: Service) -> None:

@@ -66,7 +66,7 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await TollBook(ValkeyTrunkShelf(valkey.redis, valkey.prefix, SHELF)).set_allow("main.live", ("gb",))
         await a_missed_call(store)
         tests = ValkeySelfTests(valkey.redis, valkey.blocking, valkey.prefix)
-        await tests.ask(TrunkTest("test_1", "lagos-1", "main.live", "key_1", False, now()))
+        await tests.ask(TrunkTest("test_1", "lagos-1", "main.live", "key_1", False, now(), "2348020000000"), asked)
         await tests.tell_keys("test_1", "5")
         record = ValkeyTrunkRecord(valkey.redis, valkey.prefix)
         await record.save_ladder("lagos-1", "[]")

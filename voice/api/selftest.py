@@ -13,6 +13,7 @@ from messaging.ids import is_test_id, test_id, test_id_of
 from messaging.numbers import NumberError, normalise, require_real
 from messaging.strict_json import shown
 from sip.trunk import Trunk
+from voice.api.asking import about_numbers
 from voice.api.calls import Prefer
 from voice.api.once import only_once
 from voice.api.openapi import answers, as_json, takes
@@ -30,8 +31,10 @@ from voice.api.parts import (
 from voice.api.reading import JSON, Body, read_body, typed
 from voice.api.selftest_models import SelfTestIn, SelfTestOut
 from voice.api.trunks import TrunkId, known_trunk
-from voice.orders import Sender, digits
+from voice.caps import KeySuspended, Reservation
+from voice.orders import Refusal, Sender, digits, wrong_number
 from voice.selftest import WITHIN_S, Stage, TrunkTest, as_seen
+from voice.selftest_toll import reservation
 
 log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/v1/trunks", tags=["Trunks"])
@@ -75,7 +78,8 @@ async def ask(
     request: Request, api: ApiParts, principal: MayAdmin, trunk_id: TrunkId, prefer: Prefer = None
 ) -> Response:
     """DNS, connect, TLS, OPTIONS, REGISTER, then a call: INVITE, RTP both ways, DTMF, BYE. On lines of its own, so it
-    disturbs no call and works for a disabled trunk too. With `to` a phone rings; one test at a time for each trunk.
+    disturbs no call and works for a disabled trunk too. With `to` a phone rings, and that counts as a call of the key;
+    one test at a time for each trunk.
     """
     wants(request, JSON)
     body = await read_body(request) if await request.body() else Body({})
@@ -86,8 +90,10 @@ async def ask(
         before = await api.self_tests.read(test.test_id) if once else None
         if before is not None:
             return _replayed(api, test, *before)
-        await _require_allowed(api, test)
-        await api.self_tests.ask(test)
+        sender = sender_of(api, principal)
+        overrun = await api.self_tests.ask(test, await _reserved(api, sender, test))
+        if overrun is not None:
+            raise await api.sending.refused(sender, overrun)
     log.info("trunk test asked", trunk_id=trunk_id, test_id=test.test_id, key_id=test.key_id, rings=bool(test.to))
     return await _waited(request, api, principal, test)
 
@@ -153,7 +159,8 @@ async def _ended(api: Api, test: TrunkTest, wait_s: float) -> TrunkTest:
 def _test(api: Api, principal: Principal, trunk: Trunk, wanted: SelfTestIn, new_id: str) -> TrunkTest:
     """Raises Invalid."""
     sandbox = is_test(principal)
-    to = _number(wanted.to, sender_of(api, principal)) if wanted.to else ""
+    sender = sender_of(api, principal)
+    to = _number(wanted.to, sender) if wanted.to else ""
     if sandbox and not to:
         to = CATCH_ALL
     return TrunkTest(
@@ -164,7 +171,8 @@ def _test(api: Api, principal: Principal, trunk: Trunk, wanted: SelfTestIn, new_
         sandbox=sandbox,
         asked_at=api.clock.now(),
         to=to,
-        from_number=_caller_id(api, principal, trunk, wanted.from_number) if to else "",
+        from_number=_caller_id(sender, trunk, wanted.from_number) if to else "",
+        tariff=sender.rates.tariff(to),
     )
 
 
@@ -179,9 +187,9 @@ def _number(text: str, sender: Sender) -> str:
     return number
 
 
-def _caller_id(api: Api, principal: Principal, trunk: Trunk, asked: str | None) -> str:
+def _caller_id(sender: Sender, trunk: Trunk, asked: str | None) -> str:
     """One that the trunk may show: its own, also while it is disabled, else the account's."""
-    allowed = trunk.caller_ids or sender_of(api, principal).caller_ids
+    allowed = trunk.caller_ids or sender.caller_ids
     if asked is None and allowed:
         return allowed[0]
     if asked is not None and digits(asked) in allowed:
@@ -193,8 +201,16 @@ def _caller_id(api: Api, principal: Principal, trunk: Trunk, asked: str | None) 
     raise Invalid(detail, errors=(FieldError("#/from", "not_of_trunk", detail),))
 
 
-async def _require_allowed(api: Api, test: TrunkTest) -> None:
-    """A test call obeys the guard as every call does."""
-    refusal = await api.guard.refusal(test.owner, test.to) if test.to and not test.sandbox else None
-    if refusal is not None:
-        raise refusal
+async def _reserved(api: Api, sender: Sender, test: TrunkTest) -> Reservation | None:
+    """What it may take of the limits of its key. A test call obeys the guard and the limits as every call does."""
+    if not test.to:
+        return None
+    if sender.is_suspended:
+        raise KeySuspended
+    try:
+        if not test.sandbox and (refusal := await api.guard.refusal(test.owner, test.to)):
+            raise refusal
+        return reservation(test, sender.caps, api.settings.account.timezone)
+    except NumberError as no:
+        wrong = wrong_number(Refusal(test.to, 0, no.code, no.detail))
+        raise about_numbers(Invalid(wrong.detail, errors=(wrong,)), single=True) from no

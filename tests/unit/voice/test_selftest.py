@@ -135,6 +135,7 @@ async def _forbids(owner: str, to: str) -> ServiceError | None:
         (replace(ASKED, to="12025550100"), {}, "do not go together"),
         (ASKED, {"bench": None}, "simulated"),
         (ASKED, {"refusal": _forbids}, "main.live may not ring 234"),
+        (ASKED, {"is_suspended": lambda *key: key == ("main.live", "key_1")}, "The key that asked for it"),
     ],
 )
 async def test_what_must_not_be_tested_is_not_and_says_why(
@@ -172,7 +173,7 @@ async def test_the_guard_is_not_asked_when_no_phone_is_rung() -> None:
 
     board = MemorySelfTests()
     await board.ask(replace(ASKED, to="", from_number=""))
-    async with desk(board, refusal=guard):
+    async with desk(board, refusal=guard, is_suspended=lambda *_: True):
         test = await _finished(board)
 
     assert test.verdict is Verdict.OK
