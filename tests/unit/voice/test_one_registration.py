@@ -63,15 +63,19 @@ class Line(SimulatedLine):
         self._story.append(f"{self._name} signed off")
 
 
+LONG_S, SHORT_S = 60.0, 1.0  # a busy machine may hold up a loop for a moment: only what is about loss is short
+
+
 class World:
     """Dialers of one store."""
 
-    def __init__(self) -> None:
+    def __init__(self, sure_s: float) -> None:
+        self.sure_s = sure_s
         self.store, self.story = Store(), list[str]()
         self.dialers: list[OneRegistration] = []
 
     def dialer(self, name: str, *, able: bool = True, registers: bool = True) -> tuple[OneRegistration, Line]:
-        one, line = OneRegistration(self.store, name, every_s=0.02, sure_s=0.3), Line(self.story, name)
+        one, line = OneRegistration(self.store, name, every_s=0.02, sure_s=self.sure_s), Line(self.story, name)
         if not able:
             line.process(is_there=False)
         one.heed("a", line, line.registrar, registers=registers)
@@ -80,8 +84,8 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    world = World(getattr(request, "param", LONG_S))
     yield world
     for one in world.dialers:
         one.leave()
@@ -149,6 +153,7 @@ async def test_lines_without_a_process_leave_it_to_others_and_take_it_when_they_
     assert world.story == ["B registers", "B signs off", "B signed off", "A registers"]
 
 
+@pytest.mark.parametrize("world", [SHORT_S], indirect=True)
 async def test_a_holder_whose_process_does_not_come_back_loses_it(world: World) -> None:
     _, line = world.dialer("A")
     await until(lambda: registered_by(line, "A"))
@@ -156,9 +161,10 @@ async def test_a_holder_whose_process_does_not_come_back_loses_it(world: World) 
 
     await until(lambda: line.registrar.holder == "")
 
-    assert world.story == ["A registers", "A unregisters"]
+    assert world.story[-1] == "A unregisters"
 
 
+@pytest.mark.parametrize("world", [SHORT_S], indirect=True)
 async def test_without_the_store_the_holder_keeps_it_for_its_time_and_takes_it_back_before_its_end(
     world: World,
 ) -> None:
@@ -167,14 +173,15 @@ async def test_without_the_store_the_holder_keeps_it_for_its_time_and_takes_it_b
     _, second = world.dialer("B")
     await until(lambda: registered_by(second, "A"))
     world.store.away = True
-    await until(lambda: "A unregisters" in world.story)
+    await until(lambda: first.registrar.holder == "")
     kept_s = asyncio.get_running_loop().time() - world.store.asked_at
+    told = world.story[-1]
     world.store.away = False
     world.store.drop("a")
     await until(lambda: registered_by(first, "A") or registered_by(second, "B"))
 
-    assert kept_s > 0.25  # 0.3, from when it asked last; B may have asked a little later
-    assert world.story[:2] == ["A registers", "A unregisters"]
+    assert kept_s > SHORT_S * 0.9  # from when it asked last; B may have asked a little later
+    assert told == "A unregisters"
 
 
 async def test_a_holder_that_overslept_leaves_it_to_whoever_has_it_now(world: World) -> None:
