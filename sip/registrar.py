@@ -1,13 +1,15 @@
 """The registration of a trunk, seen from its owner's side: how it stands, what changes, and its ladder.
 
-`one`: a process that does nothing else holds it. `every_line`: each line process has its own, and the worst of them is
-how the trunk stands. `Lines` makes the processes and tells what they say.
+`one`: a process that does nothing else holds it, of one dialer; the others are told how it stands there. `every_line`:
+each line process has its own, and the worst of them is how the trunk stands. `Lines` makes the processes and tells what
+they say.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from sip.events import Registered, RegistrationState, Trace
 
@@ -21,11 +23,22 @@ WORST_FIRST = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The one registration of a trunk, as its holder says it. `holder` empty: nobody has it."""
+
+    holder: str
+    state: RegistrationState
+    why_not: str = ""
+
+
 class Registrar:
     """One for each trunk that registers; `Lines.registrar`."""
 
     def __init__(self) -> None:
-        self.wanted = True  # what the operator said last
+        self.wanted = True  # what was asked of our processes last
+        self.holder = ""  # who has it, when one has it for all
+        self._elsewhere: Holding | None = None
         self._states: dict[int, RegistrationState] = {}  # by process
         self._rows: deque[Trace] = deque(maxlen=LADDER_ROWS)
         self._gone = RegistrationState(Registered.STOPPED, time.time())
@@ -33,10 +46,14 @@ class Registrar:
 
     def state(self) -> RegistrationState:
         """How it stands now; of several, the worst."""
+        if self._elsewhere is not None:
+            return self._elsewhere.state
         return min(self._states.values(), key=lambda one: WORST_FIRST.index(one.state), default=self._gone)
 
     def why_not(self) -> str:
         """Why nobody is registered; empty: somebody is."""
+        if self._elsewhere is not None:
+            return self._elsewhere.why_not
         if any(one.state is Registered.YES for one in self._states.values()):
             return ""
         if not self.wanted:
@@ -67,6 +84,35 @@ class Registrar:
     def ladder(self) -> tuple[Trace, ...]:
         """The last SIP messages of it, oldest first, credentials hidden; their `call_id` is the trunk's id."""
         return tuple(self._rows)
+
+    def news(self) -> asyncio.Event:
+        """Set whenever something is told of it, for as long as it lives; whoever waits clears it."""
+        heard = asyncio.Event()
+        self._wakers.add(heard)
+        return heard
+
+    # -- told by whoever settles which dialer has it
+
+    @property
+    def able(self) -> bool:
+        """Is there a process that could register? On a machine where another dialer has the port, there is none."""
+        return bool(self._states)
+
+    @property
+    def is_here(self) -> bool:
+        """Do our own processes say how it stands?"""
+        return self._elsewhere is None
+
+    def here(self, holder: str) -> None:
+        """We have it, and are called so."""
+        self.holder, self._elsewhere = holder, None
+        self._wake()
+
+    def elsewhere(self, holding: Holding) -> None:
+        """Somebody else has it, or nobody."""
+        if holding != self._elsewhere:
+            self.holder, self._elsewhere = holding.holder, holding
+            self._wake()
 
     # -- told by Lines
 

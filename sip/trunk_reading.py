@@ -204,6 +204,12 @@ def _check_together(section: Section, trunk: Trunk) -> None:
         raise section.error(
             "srtp", 'needs transport = "tls" at every uri: its keys stand in the SDP, and anybody on the way reads them'
         )
+    comes_to_us = trunk.inbound.acl and trunk.type is not TrunkType.REGISTER  # else over the connection that we opened
+    if comes_to_us and is_tls and not trunk.tls.client_cert:
+        raise section.inner("tls").error(
+            "client_cert",
+            "is missing: calls come in over TLS (inbound.acl), and whoever opens a connection to us checks it",
+        )
     if trunk.type is TrunkType.REGISTER and trunk.auth is None:
         raise section.error("username", "is missing: whoever registers needs a login, a user name and a password")
     if trunk.caller_id_policy is CallerIdPolicy.FIXED and not trunk.caller_ids:

@@ -24,6 +24,7 @@ figures.py    the operator's numbers, counted at scrape
 chaos.py      what trouble the catch-all phone was told to make
 trunk_book.py the trunks of the service, for all its processes    trunk_shelf.py  where they lie: Valkey, and its twin
 trunk_lines.py    the lines of a dialer's trunks, hot             dialer_facts.py  what a dialer says of itself
+one_registration.py  which dialer registers for all             registration_lease.py  how they settle it
 trunk_entry.py  one of them, and the errors about it            trunk_plan.py   what a file would change (pure)
 sealing.py    secrets at rest
 presence.py   who is there, as they say themselves              installation.py  the secrets it makes for itself

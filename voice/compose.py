@@ -41,6 +41,7 @@ from voice.caps import Caps, Over
 from voice.destinations import read_allow
 from voice.preflight import naming, store_answers
 from voice.presence import Presence
+from voice.registration_lease import ValkeyRegistrationLeases
 from voice.retention import keep_sweeping, remove_older
 from voice.scoreboard import Scores
 from voice.sealing import Sealer
@@ -240,6 +241,10 @@ def trunk_watch(settings: Settings, redis: Redis, scores: Scores, presence: Pres
         account=settings.account.id,
         url=settings.account.events_url,
     )
+
+
+def registration_leases(settings: Settings, redis: Redis) -> ValkeyRegistrationLeases:
+    return ValkeyRegistrationLeases(redis, settings.store.prefix)
 
 
 async def apply_trunk_file(settings: Settings, book: TrunkBook, environ: Mapping[str, str] = os.environ) -> None:

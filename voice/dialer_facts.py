@@ -31,7 +31,9 @@ def dialer_facts(dialer: Dialer, lines: TrunkLines) -> Callable[[], Mapping[str,
             "busy_lines": dict(busy),
             "dialled_lately": dialer.dialled_lately(),
             "registrations": {
-                trunk_id: said_of_registration(line.registrar.state())
+                trunk_id: said_of_registration(
+                    line.registrar.state(), line.registrar.holder, is_here=line.registrar.is_here
+                )
                 for trunk_id, line in opened.items()
                 if line.registrar is not None
             },

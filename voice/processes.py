@@ -37,6 +37,7 @@ from voice.dialer import Dialer
 from voice.dialer_facts import dialer_facts
 from voice.explain import Exit
 from voice.journal import Journal
+from voice.one_registration import OneRegistration
 from voice.phone import Listener
 from voice.preflight import NO_PJSIP, CannotStart, has_pjsip, naming
 from voice.presence import Presence
@@ -130,7 +131,8 @@ async def run_dialer(settings: Settings) -> None:
         dialer = Dialer(desk, {}, holder=me, lease_s=timing.lease_s, drain_s=timing.drain_s)
         callers = RingingBack(desk, dialer, owner=compose.house_owner(settings), holder=me, lease_s=timing.lease_s)
         stack.push_async_callback(callers.aclose)
-        lines = TrunkLines(functools.partial(compose.line_for, settings, callers.rung), dialer)
+        one = OneRegistration(compose.registration_leases(settings, redis), me)
+        lines = TrunkLines(functools.partial(compose.line_for, settings, callers.rung), dialer, one)
         stack.push_async_callback(lines.aclose)
         lines.obey(entries)
         await lines.settled()
@@ -146,6 +148,7 @@ async def run_dialer(settings: Settings) -> None:
         tell_ready(os.environ)
         await _until_stopped(stop, working)
         dialer.stop()
+        lines.leave()
         await working
 
 

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 import structlog
 
 from sip.line import LinesDown, TrunkLine
-from sip.trunk import Trunk
+from sip.trunk import Registration, Trunk
+from voice.one_registration import OneRegistration
 from voice.routing import TrunkState
 from voice.trunk_entry import Entry
 
@@ -61,10 +62,20 @@ class _Held:
 
 
 class TrunkLines:
-    """`make`: lines for a trunk, not started. Made in a running event loop; `aclose` ends every call."""
+    """`make`: lines for a trunk, not started. Made in a running event loop; `aclose` ends every call.
 
-    def __init__(self, make: Callable[[Trunk], TrunkLine], doors: Doors, *, again_s: float = AGAIN_FIRST_S) -> None:
-        self._make, self._doors, self._again_s = make, doors, again_s
+    `one`: settles with the other dialers whose lines register, for a trunk of which only one may.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Trunk], TrunkLine],
+        doors: Doors,
+        one: OneRegistration,
+        *,
+        again_s: float = AGAIN_FIRST_S,
+    ) -> None:
+        self._make, self._doors, self._one, self._again_s = make, doors, one, again_s
         self._entries: dict[str, Entry] = {}
         self._held: dict[str, _Held] = {}
         self._retired: list[tuple[str, TrunkLine]] = []
@@ -97,15 +108,24 @@ class TrunkLines:
                 for held in list(self._held.values()):
                     await held.tried.wait()
 
+    def leave(self) -> None:
+        """No call is taken any more: give the one registration of each trunk to another dialer now."""
+        self._one.leave()
+        for trunk_id, held in self._held.items():
+            if held.line is not None and held.trunk.registration is Registration.ONE:
+                self._own(self._one.sign_off(held.line), f"signing off {trunk_id}")
+
     async def aclose(self) -> None:
         """BYE to every call, then the end of every line, those that drain too. Bounded by the lines themselves."""
         self._entries = {}
+        self._one.leave()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         every = [held.line for held in self._held.values() if held.line] + [line for _, line in self._retired]
         self._held, self._retired = {}, []
         await asyncio.gather(*(line.aclose() for line in every))
+        await self._one.aclose()
 
     # -- how they stand
 
@@ -182,8 +202,13 @@ class TrunkLines:
 
     def _heed(self, held: _Held) -> None:
         """Register, or not: as the operator said last."""
-        if held.line is not None:
-            held.line.register() if held.entry.registers else held.line.unregister()
+        line, registers = held.line, held.entry.registers
+        if line is None:
+            return
+        if held.trunk.registration is Registration.ONE and line.registrar is not None:
+            self._one.heed(held.trunk.id, line, line.registrar, registers=registers)
+        else:
+            line.register() if registers else line.unregister()
 
     def _tell(self) -> None:
         self._doors.reload(self.open(), self.idle())
@@ -196,7 +221,7 @@ class TrunkLines:
         if held.line is not None:
             self._retired.append((held.trunk.id, held.line))
             before = self._signing_off.get(held.trunk.id)
-            signing_off = self._own(_in_turn(before, held.line.sign_off()), f"signing off {held.trunk.id}")
+            signing_off = self._own(_in_turn(before, self._one.sign_off(held.line)), f"signing off {held.trunk.id}")
             self._signing_off[held.trunk.id] = signing_off
             self._own(self._drain(held.trunk.id, held.line, signing_off), f"draining {held.trunk.id}")
 

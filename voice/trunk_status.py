@@ -33,9 +33,11 @@ def said_of_targets(targets: Mapping[TrunkUri, Target]) -> list[dict[str, Any]]:
     ]
 
 
-def said_of_registration(state: RegistrationState) -> dict[str, Any]:
-    """What a dialer publishes of a trunk's registration."""
+def said_of_registration(state: RegistrationState, holder: str = "", *, is_here: bool = True) -> dict[str, Any]:
+    """What a dialer publishes of a trunk's registration. `holder`: the dialer that has it for all; `is_here`: do we?"""
     return {
+        "held_by": holder or None,
+        "is_here": is_here,
         "state": state.state.value,
         "last_code": state.last_code or None,
         "last_reason": state.last_reason or None,
@@ -48,7 +50,7 @@ def said_of_registration(state: RegistrationState) -> dict[str, Any]:
 SCORED_OVER = timedelta(days=1)
 _NO_REGISTRATION = {
     "state": "n/a",
-    **dict.fromkeys(("last_code", "last_reason", "expires_at")),
+    **dict.fromkeys(("held_by", "last_code", "last_reason", "expires_at")),
     "failures": 0,
     "next_action_at": None,
 }
@@ -103,12 +105,18 @@ def _why_degraded(trunk: Trunk, dialers: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _registration(trunk: Trunk, dialers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Each dialer has its own; the worst of them is how the trunk stands."""
+    """One dialer's, or that of every line: then the worst of them is how the trunk stands.
+
+    Who has it is asked first: the others repeat what he said a moment ago.
+    """
     if trunk.registration is Registration.NONE:
         return dict(_NO_REGISTRATION)
     said = [one["registrations"][trunk.id] for one in dialers if trunk.id in one.get("registrations", {})]
-    worst = min(said, key=lambda one: WORST_FIRST.index(Registered(one["state"])), default=None)
-    return dict(worst) if worst else {**_NO_REGISTRATION, "state": Registered.STOPPED.value}
+    asked = [one for one in said if one["is_here"]] or said
+    worst = min(asked, key=lambda one: WORST_FIRST.index(Registered(one["state"])), default=None)
+    if worst is None:
+        return {**_NO_REGISTRATION, "state": Registered.STOPPED.value}
+    return {name: value for name, value in worst.items() if name != "is_here"}
 
 
 def _moment(unix_s: float | None) -> str | None:

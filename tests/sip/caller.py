@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import re
+import ssl
 import struct
 from dataclasses import dataclass, field
 
@@ -48,6 +49,43 @@ async def udp() -> tuple[asyncio.DatagramTransport, _Socket, int]:
     return transport, protocol, transport.get_extra_info("sockname")[1]
 
 
+class Connection(asyncio.Protocol):
+    """Wire and socket in one, over TCP or TLS: what came is cut into messages (RFC 3261 section 18.3)."""
+
+    def __init__(self) -> None:
+        self.heard: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue()
+        self._came = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._came += data
+        while b"\r\n\r\n" in self._came:
+            head = self._came.index(b"\r\n\r\n") + 4
+            length = re.search(rb"^Content-Length:\s*(\d+)", self._came[:head], re.M | re.I)
+            end = head + (int(length[1]) if length else 0)
+            if len(self._came) < end:
+                return
+            self.heard.put_nowait((asyncio.get_running_loop().time(), self._came[:end]))
+            self._came = self._came[end:]
+
+    def sendto(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._transport.write(data)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+async def connected(port: int, secure: ssl.SSLContext | None = None) -> tuple[Connection, int]:
+    """A connection to that port of ours, and the port that it comes from."""
+    transport, connection = await asyncio.get_running_loop().create_connection(
+        Connection, "127.0.0.1", port, ssl=secure, server_hostname="localhost" if secure else None
+    )
+    return connection, transport.get_extra_info("sockname")[1]
+
+
 @dataclass(slots=True)
 class Rtp:
     """The caller's end of the sound: one RTP and one RTCP socket, not neighbours (a=rtcp says so)."""
@@ -90,12 +128,13 @@ class Caller:
     """One dialog with the phone."""
 
     phone_port: int
-    wire: asyncio.DatagramTransport
-    socket: _Socket
+    wire: asyncio.DatagramTransport | Connection
+    socket: _Socket | Connection
     port: int
     rtp: Rtp
     number: str = "12025550100"
     user: str = "caller"  # who calls
+    over: str = "udp"
     call_id: str = ""
     to_tag: str = ""
     cseq: int = 1
@@ -125,13 +164,14 @@ class Caller:
         number = self.cseq if cseq is None else cseq
         branch = branch or f"z9hG4bK{self.call_id}{next(self.branches)}"
         content = f"Content-Type: {kind}\r\n" if body else ""
+        way = "" if self.over == "udp" else f";transport={self.over}"
         return (
             f"{method} {uri or f'sip:{self.number}@127.0.0.1'} SIP/2.0\r\n"
-            f"Via: SIP/2.0/UDP 127.0.0.1:{self.port};branch={branch};rport\r\n"
+            f"Via: SIP/2.0/{self.over.upper()} 127.0.0.1:{self.port};branch={branch};rport\r\n"
             f"Max-Forwards: 70\r\nFrom: <sip:{self.user}@127.0.0.1>;tag=mine\r\n"
             f"To: <sip:{self.number}@127.0.0.1>{tag}\r\n"
             f"Call-ID: {self.call_id}\r\nCSeq: {number} {method}\r\n"
-            f"Contact: <sip:caller@127.0.0.1:{self.port}>\r\n"
+            f"Contact: <sip:caller@127.0.0.1:{self.port}{way}>\r\n"
             f"{headers}{content}Content-Length: {len(body)}\r\n\r\n{body}"
         ).encode()
 

@@ -13,6 +13,7 @@ from voice.alerts import ValkeyOutbox
 from voice.caps import Caps, Need, Reservation
 from voice.chaos import ValkeyChaos
 from voice.presence import Presence
+from voice.registration_lease import NOBODY, ValkeyRegistrationLeases
 from voice.selftest import TrunkTest
 from voice.selftest_board import ValkeySelfTests
 from voice.store import Heard, Once
@@ -69,6 +70,7 @@ async def keys_of_a_working_day(valkey: TestValkey, directory: Path) -> dict[str
         await tests.tell_keys("test_1", "5")
         record = ValkeyTrunkRecord(valkey.redis, valkey.prefix)
         await record.save_ladder("lagos-1", "[]")
+        await ValkeyRegistrationLeases(valkey.redis, valkey.prefix).hold("lagos-1", "token", NOBODY)
         await record.tell(
             "lagos-1", Told(), Told(1, 1), "main.live", FeedEvent("evt_1", "trunk.up", now(), 1, "lagos-1")
         )

@@ -226,6 +226,7 @@ class TrunksOut(BaseModel):
 
 class RegistrationOut(BaseModel):
     state: Literal["registered", "registering", "auth_rejected", "unreachable", "stopped", "n/a"]
+    held_by: str | None = Field(description="The dialer that has it for all of them; null: nobody, or every line.")
     last_code: int | None = Field(description="Of the registrar's last answer.")
     last_reason: str | None
     expires_at: str | None

@@ -206,6 +206,7 @@ def _standing(status: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"registration {registration['state']}{_with(' until', registration['expires_at'])}"
             f"{_with(', last answer', answer)}{_with(', next try', registration['next_action_at'])}"
+            f"{_with(', by dialer', registration['held_by'])}"
         )
     channels, cps = status["channels"], status["cps"]
     lines.append(f"{channels['used']} of {channels['limit']} channels in use, {cps['used']} new in the last second")

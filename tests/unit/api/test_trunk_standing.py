@@ -32,7 +32,7 @@ async def dialers() -> Sequence[Mapping[str, Any]]:
     return [
         {
             "routes": {"lagos-1": {"admin": Admin.ENABLED.value, "why_down": "its login was refused: 401", "free": 0}},
-            "registrations": {"lagos-1": said_of_registration(REFUSED)},
+            "registrations": {"lagos-1": said_of_registration(REFUSED, "host:7")},
             "busy_lines": {"lagos-1": 3},
             "dialled_lately": {"lagos-1": 1},
         }
@@ -58,6 +58,7 @@ async def test_the_status_says_how_it_stands_since_when_and_why(live: Door) -> N
     assert found["why"] == "its login was refused: 401"
     assert found["registration"] == {
         "state": "auth_rejected",
+        "held_by": "host:7",
         "last_code": 401,
         "last_reason": "Unauthorized",
         "expires_at": None,

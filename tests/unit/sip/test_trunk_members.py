@@ -117,6 +117,7 @@ def test_everything_about_the_wire(tmp_path: Path) -> None:
         # what may not stand together
         ('srtp = "required"', "#/srtp", "at every uri"),
         ('transport = "tcp"\nsrtp = "optional"', "#/srtp", "at every uri"),
+        ('transport = "tls"\ninbound = { acl = ["10.0.0.0/8"] }', "#/tls/client_cert", "calls come in over TLS"),
         ('type = "register"', "#/username", "needs a login"),
         ('caller_id = { policy = "fixed" }', "#/caller_id/numbers", "is missing"),
         ('registration = "one"', "#/registration", "belongs to"),

@@ -14,6 +14,8 @@ from sip.simulated import SimulatedLine
 from sip.trunk import Trunk, TrunkUri
 from tests.sipp import tone
 from tests.until import until
+from voice.one_registration import OneRegistration
+from voice.registration_lease import MemoryRegistrationLeases
 from voice.routing import Admin, TrunkState
 from voice.trunk_entry import AdminState, Entry, ManagedBy
 from voice.trunk_lines import AT_ONCE, STARTING, TrunkLines, same_lines
@@ -67,7 +69,8 @@ class World:
         self.lines: Mapping[str, tuple[Trunk, Line]] = {}
         self.idle: tuple[TrunkState, ...] = ()
         self.forgiven: list[str] = []
-        self.keeper = TrunkLines(self._make, self, again_s=0.01)
+        self.leases = MemoryRegistrationLeases()
+        self.keeper = TrunkLines(self._make, self, OneRegistration(self.leases, "us"), again_s=0.01)
 
     def _make(self, trunk: Trunk) -> Told:
         self.made.append(Told(trunk, self.story, self.why_down))
