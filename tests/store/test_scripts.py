@@ -36,6 +36,7 @@ from voice.calls import NotDialed, Status, advance
 from voice.caps import Caps, Need, Reservation
 from voice.failover import next_hop
 from voice.messages import Outcome
+from voice.registration_lease import NOBODY, ValkeyRegistrationLeases
 from voice.selftest_board import ValkeySelfTests
 from voice.store import Delivery, Intent, Lane, Once
 from voice.store_valkey import ValkeyCallStore
@@ -54,7 +55,7 @@ FILES = {
     if path.stem not in IN_FRONT
 }
 ALERT = "alert"  # stands in voice/alerts.py
-TAKE_NO_NUMBERS = {"intend", "queue_look"}
+TAKE_NO_NUMBERS = {"intend", "queue_look", "registration_over"}
 SPOILED = ("x", "", "-0", "1.5", "1e3", "0x10", " 7", "nan", "9" * 20)
 
 READS: dict[bytes, Callable[[Any, bytes], Any]] = {
@@ -237,6 +238,9 @@ async def _told(redis: Redis, valkey: TestValkey) -> None:
     await board.ask(test, Reservation(test.key_id, "20261124", Caps(calls_per_day=9), (Need(12, 50_000),)))
     assert await board.tell(test)
     assert await board.tell(test, over=True)
+    leases = ValkeyRegistrationLeases(redis, valkey.prefix)
+    assert await leases.hold("lagos-1", "token", NOBODY) is None
+    await leases.give_up("lagos-1", "token")
     await ValkeyOutbox(redis, valkey.prefix, "https://hooks.example").tell(OWNER, "1", "{}", now())
 
 

@@ -14,6 +14,7 @@ from voice.one_registration import EVERY_S, SURE_S, OneRegistration
 from voice.registration_lease import LEASE_S, NOBODY, MemoryRegistrationLeases
 
 YES = RegistrationState(Registered.YES, 1.0, 200, "OK", 301.0, 0, 241.0)
+AWAY = RegistrationState(Registered.UNREACHABLE, 2.0, failures=1)
 REFUSED = RegistrationState(Registered.AUTH_REJECTED, 2.0, 401, "Unauthorized", None, 1)
 
 
@@ -37,6 +38,7 @@ class Line(SimulatedLine):
         self._story, self._name = story, name
         self.registrar: Registrar = Registrar()
         self.process(is_there=True)
+        self.reaches_the_registrar = True
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -49,7 +51,7 @@ class Line(SimulatedLine):
     def register(self) -> None:
         self._story.append(f"{self._name} registers")
         self.registrar.wanted = True
-        self.registrar.note(1, YES)
+        self.registrar.note(1, YES if self.reaches_the_registrar else AWAY)
 
     def unregister(self) -> None:
         self._story.append(f"{self._name} unregisters")
@@ -71,11 +73,16 @@ class World:
 
     def __init__(self, sure_s: float) -> None:
         self.sure_s = sure_s
+        self.patience_s = LONG_S
         self.store, self.story = Store(), list[str]()
         self.dialers: list[OneRegistration] = []
 
-    def dialer(self, name: str, *, able: bool = True, registers: bool = True) -> tuple[OneRegistration, Line]:
-        one, line = OneRegistration(self.store, name, every_s=0.02, sure_s=self.sure_s), Line(self.story, name)
+    def dialer(
+        self, name: str, *, able: bool = True, registers: bool = True, reaches_the_registrar: bool = True
+    ) -> tuple[OneRegistration, Line]:
+        one = OneRegistration(self.store, name, every_s=0.02, sure_s=self.sure_s, patience_s=self.patience_s)
+        line = Line(self.story, name)
+        line.reaches_the_registrar = reaches_the_registrar
         if not able:
             line.process(is_there=False)
         one.heed("a", line, line.registrar, registers=registers)
@@ -182,6 +189,43 @@ async def test_without_the_store_the_holder_keeps_it_for_its_time_and_takes_it_b
 
     assert kept_s > SHORT_S * 0.9  # from when it asked last; B may have asked a little later
     assert told == "A unregisters"
+
+
+async def test_a_holder_that_does_not_reach_the_registrar_lets_another_dialer_try(world: World) -> None:
+    world.patience_s = 0.1
+    _, cut_off = world.dialer("A", reaches_the_registrar=False)
+    await until(lambda: cut_off.registrar.holder == "A")
+    _, other = world.dialer("B")
+    await until(lambda: registered_by(other, "B"))
+    await until(lambda: registered_by(cut_off, "B"))
+
+    assert world.story == ["A registers", "A unregisters", "B registers"]
+
+
+async def test_a_dialer_alone_goes_on_trying_and_is_more_patient_each_time(world: World) -> None:
+    world.patience_s = 0.05
+    _, alone = world.dialer("A", reaches_the_registrar=False)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    await until(lambda: world.story.count("A registers") == 4)
+
+    assert loop.time() - began >= 0.05 + 0.1 + 0.2
+    alone.reaches_the_registrar = True
+    await until(lambda: registered_by(alone, "A"))
+
+
+async def test_a_login_that_was_refused_is_handed_to_nobody(world: World) -> None:
+    world.patience_s = 0.01
+    _, first = world.dialer("A")
+    await until(lambda: registered_by(first, "A"))
+    first.registrar.note(1, REFUSED)
+    _, second = world.dialer("B")
+    await until(lambda: second.registrar.state() == REFUSED)
+    asked_at = world.store.asked_at
+    await until(lambda: world.store.asked_at > asked_at + 0.1)
+
+    assert world.story == ["A registers"]
 
 
 async def test_a_holder_that_overslept_leaves_it_to_whoever_has_it_now(world: World) -> None:
