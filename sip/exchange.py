@@ -120,6 +120,7 @@ class Exchange:
         self._place_waiting()
         if self._registering is not None and not self._stopping:
             self._registering.turn()
+        heard_until = time.monotonic()  # what came since may lie unread, if this turn is held up
         self._engine.pump(PUMP_MS if self._busy else LISTEN_MS if self._reception is not None else 0)
         if self._reception is not None:
             leaving = self._draining or self._stopping
@@ -129,7 +130,7 @@ class Exchange:
         for call_id in self._engine.played_out():
             self._count(self._legs[call_id], now)
             self._say(self._legs[call_id].finished(now, time.time()))
-        self._tend_all(now)
+        self._tend_all(now, heard_until)
         self._ends.publish(now)
         self._watch_messages()  # what was sent in this turn too: an end is told after its BYE was answered
         self._ends.tell(now)
@@ -341,7 +342,7 @@ class Exchange:
 
     # -- each turn
 
-    def _tend_all(self, now: float) -> None:
+    def _tend_all(self, now: float, heard_until: float) -> None:
         counting = now >= self._count_at
         if counting:
             self._count_at = now + COUNT_S
@@ -354,7 +355,7 @@ class Exchange:
                 self._count(leg, now)
             if leg.may_speak(now):
                 self._speak(leg)
-            why = leg.due_why(now)
+            why = leg.due_why(heard_until)
             if why is not None:
                 self._hang_up(leg, why)
 
