@@ -25,17 +25,27 @@ COMMAND = (sys.executable, "-m", "voice")
 WITHIN_S = 60.0
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
-    """One for all of them, with the webhook settings that the tutorial names. A call that still rings is cut off."""
-    data = tmp_path_factory.mktemp("service")
+@contextlib.asynccontextmanager
+async def a_service(data: Path) -> AsyncIterator[Service]:
+    """With the webhook settings that the tutorial names. A call that still rings is cut off."""
     settings = {"TOCSIN_WEBHOOKS__GUARD": "true", "TOCSIN_WEBHOOKS__ALLOW": "127.0.0.0/8"}
     async with running(data, **settings, TOCSIN_DIALER__DRAIN_S="1") as service:
         yield service
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """One for all that leave it as it was."""
+    async with a_service(tmp_path_factory.mktemp("service")) as service:
+        yield service
+
+
 @pytest.fixture
 def environ(service: Service) -> dict[str, str]:
+    return environ_of(service)
+
+
+def environ_of(service: Service) -> dict[str, str]:
     """What the examples read."""
     secret = (service.data / "webhook.secret").read_text().strip()
     return os.environ | {"TOCSIN_URL": service.url, "TOCSIN_API_KEY": TEST_KEY, "TOCSIN_WEBHOOK_SECRET": secret}
@@ -81,34 +91,35 @@ async def test_the_examples_ring_the_phone_and_tell_what_happened(environ: dict[
     assert told["0802"].startswith("not called: ")
 
 
-async def test_every_curl_line_of_the_pages_is_answered(
-    service: Service, environ: dict[str, str], tmp_path: Path
-) -> None:
-    call = await service.call(to="12025550110", text="Hello.")
-    async with service.client() as http:  # the phone writes down what it heard when the call is over
-        await http.get("/sandbox/v1/heard/latest", params={"call_id": call["call_id"], "wait": 10})
-        login = {"type": "register", "username": "alarm", "password": "secret"}
-        made = await http.post("/v1/trunks", json={"id": "lagos-1", "host": "127.0.0.1:9", "sandbox": True, **login})
+async def test_every_curl_line_of_the_pages_is_answered(tmp_path: Path) -> None:
+    """In a service of its own: some of them make trunks to nowhere, over which calls would go."""
+    async with a_service(tmp_path / "data") as service:
+        call = await service.call(to="12025550110", text="Hello.")
+        async with service.client() as http:  # the phone writes down what it heard when the call is over
+            await http.get("/sandbox/v1/heard/latest", params={"call_id": call["call_id"], "wait": 10})
+            login = {"type": "register", "username": "alarm", "password": "secret"}
+            made = await http.post(
+                "/v1/trunks", json={"id": "lagos-1", "host": "127.0.0.1:9", "sandbox": True, **login}
+            )
 
-        async def has_registered() -> bool:
-            return (await http.get("/v1/trunks/lagos-1/registration/sip")).status_code == 200
+            async def has_registered() -> bool:
+                return (await http.get("/v1/trunks/lagos-1/registration/sip")).status_code == 200
 
-        await until(has_registered, WITHIN_S)
-    known = {"CALL_ID": call["call_id"], "REF_ID": call["ref_id"], "CURSOR": "0-0", "PLACE": str(tmp_path)}
-    lines = [(page.name, _here(line, service.url)) for page in PAGES for line in _curl_lines(page)]
-    # Limits hold from the moment when they are set: the calls of the other pages go first.
-    first, last = ([one for one in lines if ("-X PUT" in one[1]) is late] for late in (False, True))
-    results = [
-        result
-        for part in (first, last)
-        for result in await asyncio.gather(
-            *(run(environ | known, "sh", "-c", f'cd "$PLACE" && {line}') for _, line in part)
-        )
-    ]
-    async with service.client() as http:
-        unlimited = await http.put("/v1/limits", json={})
+            await until(has_registered, WITHIN_S)
+        known = {"CALL_ID": call["call_id"], "REF_ID": call["ref_id"], "CURSOR": "0-0", "PLACE": str(tmp_path)}
+        environ = environ_of(service) | known
+        lines = [(page.name, _here(line, service.url)) for page in PAGES for line in _curl_lines(page)]
+        # Limits hold from the moment when they are set: the calls of the other pages go first.
+        first, last = ([one for one in lines if ("-X PUT" in one[1]) is late] for late in (False, True))
+        results = [
+            result
+            for part in (first, last)
+            for result in await asyncio.gather(
+                *(run(environ, "sh", "-c", f'cd "$PLACE" && {line}') for _, line in part)
+            )
+        ]
 
-    assert (made.status_code, unlimited.status_code) == (201, 200)
+    assert made.status_code == 201
     assert len(lines) > 15
     tried = zip((*first, *last), results, strict=True)
     assert [(page, line, said) for (page, line), (code, said) in tried if code] == []
