@@ -19,7 +19,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from messaging.connection import CONNECT_S, bounded
+from messaging.connection import bounded
 from messaging.errors import Unavailable
 
 POOL_MOST = 64  # connections per process; more callers wait their turn
@@ -46,7 +46,6 @@ UNSURE_CODES = frozenset(
 
 _COMMON: dict[str, Any] = {
     "decode_responses": True,
-    "socket_connect_timeout": CONNECT_S,
     "retry": Retry(NoBackoff(), 0),
 }
 
@@ -87,7 +86,7 @@ def connect_blocking(url: str) -> Redis:
 
     The caller bounds each call (`asyncio.timeout`), because a server that hangs would never answer.
     """
-    pool = ConnectionPool.from_url(url, socket_timeout=None, max_connections=BLOCKING_MOST, **_COMMON)
+    pool = ConnectionPool(max_connections=BLOCKING_MOST, **{**bounded(url, answer_s=None), **_COMMON})
     return Redis.from_pool(pool)
 
 

@@ -21,6 +21,7 @@ from redis.exceptions import (
     ResponseError,
 )
 
+from messaging.connection import ANSWER_S, CONNECT_S, RunningFor
 from messaging.embedded import EmbeddedValkey, server_program, socket_path
 from messaging.errors import Unavailable
 from messaging.outbox import queue_keys
@@ -51,6 +52,11 @@ async def plain_server(folder: Path, *options: str) -> AsyncIterator[str]:
     finally:
         process.terminate()
         await process.wait()
+
+
+def stand_still(seconds: float) -> None:
+    """As on a host that gives this process no time."""
+    time.sleep(seconds)  # noqa: TID251
 
 
 async def listens(path: Path) -> bool:
@@ -169,6 +175,39 @@ async def test_a_server_that_is_silent_is_known_within_two_seconds(short_dir):
             return False
 
         assert await until(answers)  # the same client goes on
+
+
+async def test_an_answer_that_came_while_this_process_stood_still_is_read(valkey):
+    await valkey.redis.set(f"{valkey.prefix}k", "here")
+    asking = asyncio.create_task(GET(valkey.redis, [f"{valkey.prefix}k"]))
+    await asyncio.sleep(0)
+
+    for _ in range(3):
+        stand_still(2 * ANSWER_S)
+        await asyncio.sleep(0)
+
+    assert await asking == "here"
+
+
+async def test_a_connection_made_while_this_process_stood_still_is_used(valkey):
+    async with client(valkey.url) as redis:
+        asking = [asyncio.create_task(COUNT(redis, [f"{valkey.prefix}k"])) for _ in range(50)]
+        for _ in range(8):
+            await asyncio.sleep(0)
+            stand_still(CONNECT_S)
+
+        assert sorted(await asyncio.gather(*asking)) == list(range(1, 51))
+
+
+async def test_only_so_much_standing_still_is_forgiven():
+    async def starve() -> None:
+        async with RunningFor(0.1):
+            while True:
+                stand_still(0.03)
+                await asyncio.sleep(0)
+
+    with pytest.raises(TimeoutError):
+        await starve()
 
 
 async def test_a_write_whose_answer_was_lost_can_be_repeated(valkey, valkey_server):
