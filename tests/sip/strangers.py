@@ -10,6 +10,8 @@ OFFER = (
     "m=audio 9 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\n"
 )
 WITH_SDP = ("Content-Type: application/sdp",)
+ANSWERS_WITHIN_S = 10.0
+SILENT_S = 1.0
 
 
 def request(
@@ -32,9 +34,9 @@ def request(
 
 
 async def ask(
-    port: int, method: str, *headers: str, body: str = "", source: str = "127.0.0.1", within_s: float = 1.5
+    port: int, method: str, *headers: str, body: str = "", source: str = "127.0.0.1", may_be_silent: bool = False
 ) -> str:
-    """The status line of the final answer, or "" when there was none."""
+    """The status line of the final answer, or "" when there was none. Who must answer gets all the time a host may take."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind((source, 0))
@@ -42,7 +44,7 @@ async def ask(
         mine = stranger.getsockname()[1]
         await loop.sock_sendto(stranger, request(method, port, source, mine, 1, headers, body), ("127.0.0.1", port))
         try:
-            async with asyncio.timeout(within_s):
+            async with asyncio.timeout(SILENT_S if may_be_silent else ANSWERS_WITHIN_S):
                 while True:
                     first = (await loop.sock_recv(stranger, 65536)).decode().split("\r\n")[0]
                     if not first.startswith("SIP/2.0 1"):

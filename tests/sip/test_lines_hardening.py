@@ -81,7 +81,7 @@ async def test_what_a_stranger_gets(
     await bench.set_up(sipp.answers(ear.port))
     (pid,) = bench.lines.pids()
 
-    said = await ask(bench.lines.status()[0].ready.sip_port, method, *headers)
+    said = await ask(bench.lines.status()[0].ready.sip_port, method, *headers, may_be_silent="" in answers)
     _, end = await bench.call()
 
     assert any(said == wanted or (wanted and said.startswith(wanted)) for wanted in answers), said
