@@ -36,7 +36,7 @@ def request(
 async def ask(
     port: int, method: str, *headers: str, body: str = "", source: str = "127.0.0.1", may_be_silent: bool = False
 ) -> str:
-    """The status line of the final answer, or "" when there was none. Who must answer gets all the time a host may take."""
+    """The status line of the final answer, or "" when there was none. Who must answer may take its time."""
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind((source, 0))

@@ -117,6 +117,8 @@ async def test_what_a_stranger_hears(
 ) -> None:
     await bench.set_up(sipp.answers(ear.port))
 
-    said = await ask(bench.lines.status()[0].ready.sip_port, method, *headers, source=STRANGER, may_be_silent=not answer)
+    said = await ask(
+        bench.lines.status()[0].ready.sip_port, method, *headers, source=STRANGER, may_be_silent=not answer
+    )
 
     assert said == answer
