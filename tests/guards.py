@@ -4,6 +4,7 @@
 some minutes, so it is done by hand, before a release and when a guard or its test has changed.
 """
 
+import importlib.util
 import os
 import shlex
 import subprocess
@@ -37,6 +38,8 @@ def guards() -> tuple[Guard, ...]:
 
 
 def main(wanted: list[str]) -> int:
+    if importlib.util.find_spec("pytest") is None:  # Python's own exit code for that is 1, too
+        raise SystemExit("pytest is not installed here: make setup")
     held = True
     with tempfile.TemporaryDirectory(prefix="tocsin-guards-") as folder:
         tree = Path(folder) / "tree"
