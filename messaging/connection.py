@@ -77,6 +77,8 @@ class _Bounded(AbstractConnection):
         super().__init__(**options)
 
     async def connect(self) -> None:
+        if self.is_connected:  # a pool asks before each command
+            return
         try:
             async with RunningFor(CONNECT_S):
                 await super().connect()  # type: ignore[no-untyped-call]
